@@ -1,0 +1,25 @@
+//! A deployment's own logic: what a strategy may ask for, what is refused, what is written
+//! down, and how it is taken back. Knows neither WebAssembly nor SQL nor SSH, reads no clock
+//! and touches no file: an [`Executor`] acts, a [`Journal`] remembers, and both are given.
+
+#![forbid(unsafe_code)]
+
+mod effect;
+mod event;
+mod executor;
+mod failure;
+mod journal;
+mod operation;
+mod rules;
+mod subject;
+mod traffic;
+
+pub use effect::{Call, Effect, Report};
+pub use event::{Event, Observer, Verdict};
+pub use executor::{Control, Executor, Installed, Interruption, TargetState, World};
+pub use failure::{Code, Failure};
+pub use journal::{Intent, Journal, JournalError, Origin, Outcome, Record, Undo};
+pub use operation::{Answer, Operation, Operations, Strategy};
+pub use rules::{Brief, Count, Health, Point, Purpose, Rules, StepRule};
+pub use subject::{Name, Release, Target, Timestamp};
+pub use traffic::{Admission, BalancerTraits, MemberState, Reading, Share, Traffic};
