@@ -1,2 +1,30 @@
-//! To be written.
-fn main() {}
+//! The program: reads the command line, runs the verb, and turns what came of it into output
+//! and an exit code.
+
+#![forbid(unsafe_code)]
+
+mod assemble;
+mod cli;
+mod display;
+mod exit;
+mod live;
+mod log;
+mod notify;
+mod release;
+mod report;
+mod services;
+mod sources;
+mod system;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match arguments.run() {
+        Ok(code) => ExitCode::from(code),
+        Err(problem) => ExitCode::from(report::show(&problem)),
+    }
+}

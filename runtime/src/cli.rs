@@ -1,0 +1,110 @@
+//! The command line: what can be typed. What a verb does is in the file of its name.
+
+mod completions;
+mod deploy;
+mod history;
+mod init;
+mod plugin;
+mod proxy;
+mod rollback;
+mod schema;
+mod show;
+mod status;
+mod unlock;
+mod validate;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{report::Problem, terminal::Terminal};
+
+/// Rolls releases out, keeps their users from noticing, and takes bad ones back.
+#[derive(Debug, Parser)]
+#[command(name = "runtime", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Exit codes:
+  0  done                                   5  another deployment holds the lease
+  1  failed, and everything was taken back  6  stopped or frozen where it is
+  2  the command line makes no sense        7  stuck: not everything could be taken back
+  3  the configuration has problems         8  done, but for targets that were left out
+  4  refused before anything was changed   70  a fault of the program itself")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Write a configuration to start from
+    Init(init::Init),
+    /// Check the configuration and every plugin's settings, without the network
+    Validate(validate::Validate),
+    /// Roll a release out
+    Deploy(deploy::Deploy),
+    /// Say what runs where, and whether a deployment is under way
+    Status(status::Status),
+    /// List the deployments there were
+    History(history::History),
+    /// Show one deployment, operation by operation
+    Show(show::Show),
+    /// Take a cut-off deployment back, or bring an older release back
+    Rollback(rollback::Rollback),
+    /// Take the lease away from whoever holds it
+    Unlock(unlock::Unlock),
+    /// List plugins, and show what one may do
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
+    /// Print a JSON Schema of the configuration, for editors
+    Schema(schema::Schema),
+    /// Print a script that completes this command line in a shell
+    Completions(completions::Completions),
+    /// Run, start or stop the reverse proxy that comes with the program
+    #[command(subcommand)]
+    Proxy(proxy::Proxy),
+}
+
+/// Which configuration to use.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Chosen {
+    /// The configuration of one environment
+    #[arg(short, long, value_name = "FILE", env = "RUNTIME_CONFIG", default_value = "runtime.toml")]
+    pub(crate) config: PathBuf,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Printing {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Human, env = "RUNTIME_FORMAT")]
+    pub(crate) format: Format,
+}
+
+/// What the output looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Human,
+    /// For programs: JSON
+    Json,
+}
+
+impl Arguments {
+    /// Runs the verb. Gives back the exit code.
+    pub(crate) fn run(self) -> Result<u8, Problem> {
+        let terminal = Terminal::new();
+        match self.verb {
+            Verb::Init(verb) => verb.run(&terminal),
+            Verb::Validate(verb) => verb.run(&terminal),
+            Verb::Deploy(verb) => verb.run(&terminal),
+            Verb::Status(verb) => verb.run(&terminal),
+            Verb::History(verb) => verb.run(&terminal),
+            Verb::Show(verb) => verb.run(&terminal),
+            Verb::Rollback(verb) => verb.run(&terminal),
+            Verb::Unlock(verb) => verb.run(&terminal),
+            Verb::Plugin(verb) => verb.run(&terminal),
+            Verb::Schema(verb) => verb.run(&terminal),
+            Verb::Completions(verb) => verb.run(&terminal),
+            Verb::Proxy(verb) => verb.run(&terminal),
+        }
+    }
+}

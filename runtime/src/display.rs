@@ -1,0 +1,90 @@
+//! Shows a deployment while it runs: a live board on a terminal, plain lines elsewhere, JSON
+//! lines on request; and writes the log.
+
+mod board;
+mod narration;
+mod view;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anstyle::{AnsiColor, Style};
+use engine::{Brief, Event, Observer, Timestamp, World};
+
+pub(crate) use self::narration::{Level, closing, duration, percentage};
+use self::{board::Board, narration::Sentence, view::View};
+use crate::{cli::Format, log::Log, terminal::Terminal};
+
+/// Shows a deployment while it runs.
+pub(crate) struct Display {
+    terminal: Terminal,
+    format: Format,
+    log: Arc<Log>,
+    view: Arc<Mutex<View>>,
+    board: Option<Arc<Board>>,
+}
+
+impl Display {
+    /// Begins to show. The board appears only where a person looks.
+    pub(crate) fn new(
+        brief: &Brief,
+        format: Format,
+        terminal: Terminal,
+        log: Arc<Log>,
+        started: Timestamp,
+    ) -> Self {
+        let view = Arc::new(Mutex::new(View::new(brief)));
+        let live = format == Format::Human && terminal.interactive;
+        let board = live.then(|| Board::new(view.clone(), started));
+        Self { terminal, format, log, view, board }
+    }
+
+    /// Takes over what was found before the first operation.
+    pub(crate) fn found(&self, world: &World) {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).found(world);
+    }
+
+    /// Prints a line, above the board where there is one.
+    pub(crate) fn line(&self, text: &str) {
+        match &self.board {
+            Some(board) => board.line(text),
+            None if self.format == Format::Human => self.terminal.line(text),
+            None => {}
+        }
+    }
+
+    /// Takes the board away, so that what follows is printed below what was.
+    pub(crate) fn close(&self) {
+        if let Some(board) = &self.board {
+            board.clear();
+        }
+    }
+
+    fn say(&self, sentence: &Sentence) {
+        if sentence.level == Level::Debug {
+            return;
+        }
+        let (mark, colour) = match sentence.level {
+            Level::Error => ("✗", AnsiColor::Red),
+            Level::Warn => ("!", AnsiColor::Yellow),
+            _ => ("·", AnsiColor::Green),
+        };
+        let style = Style::new().fg_color(Some(colour.into()));
+        self.line(&format!("  {style}{mark}{style:#} {}", sentence.text));
+    }
+}
+
+impl Observer for Display {
+    fn event(&self, at: Timestamp, event: &Event<'_>) {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).follow(event);
+        if let Some(sentence) = narration::tell(event) {
+            self.log.write(at, sentence.level, &sentence.text, &sentence.context);
+            // The verdict is printed at the very end, with what to do next.
+            if !matches!(event, Event::Closed(_)) {
+                self.say(&sentence);
+            }
+        }
+        if let Some(board) = &self.board {
+            board.draw();
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Tells an event in a sentence: for plain output, the log and the lines above the board.
+
+use std::collections::BTreeSet;
+
+use engine::{Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, Traffic, Verdict};
+use serde_json::{Value, json};
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// For whoever looks closely.
+    Debug,
+    /// For everyone.
+    Info,
+    /// Something went wrong that the deployment can live with.
+    Warn,
+    /// Something went wrong.
+    Error,
+}
+
+impl Level {
+    /// The word for it in a log line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// An event in words.
+#[derive(Clone, Debug)]
+pub(crate) struct Sentence {
+    /// How much it matters.
+    pub(crate) level: Level,
+    /// The sentence.
+    pub(crate) text: String,
+    /// The same for programs.
+    pub(crate) context: Value,
+}
+
+/// What to say of an event; nothing where it is not worth a line.
+pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
+    let (level, text, context) = match event {
+        Event::Started(intent) => {
+            (Level::Debug, format!("{} …", doing(intent)?), json!({ "intent": intent }))
+        }
+        Event::Ended(intent, outcome) => return ended(intent, outcome),
+        Event::Stage(stage) => {
+            (Level::Info, format!("stage: {stage}"), json!({ "stage": stage }))
+        }
+        Event::Traffic(traffic) => {
+            (Level::Info, format!("traffic: {}", shares(traffic)), json!({ "traffic": traffic }))
+        }
+        Event::LeftOut { target, failure } => (
+            Level::Warn,
+            format!("left out {target}: {failure}"),
+            json!({ "target": target, "failure": failure }),
+        ),
+        Event::Interrupted(interruption) => (
+            Level::Warn,
+            format!("asked to stop by {}: {}", interruption.by, interruption.reason),
+            json!({ "interruption": interruption }),
+        ),
+        Event::Undoing { cause } => {
+            (Level::Error, format!("taking everything back: {cause}"), json!({ "cause": cause }))
+        }
+        Event::Health { target, proven: false } => {
+            (Level::Warn, format!("{target} is no longer healthy"), json!({ "target": target }))
+        }
+        Event::Closed(verdict) => {
+            let level = match verdict {
+                Verdict::Succeeded { .. } => Level::Info,
+                _ => Level::Error,
+            };
+            (level, closing(verdict), json!({ "verdict": verdict }))
+        }
+        _ => return None,
+    };
+    Some(Sentence { level, text, context })
+}
+
+/// The end, in one line.
+pub(crate) fn closing(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Succeeded { left_out } if left_out.is_empty() => "succeeded".to_owned(),
+        Verdict::Succeeded { left_out } => {
+            let names = left_out.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+            format!("succeeded without {}, which were left out", names.join(", "))
+        }
+        Verdict::RolledBack { cause } => {
+            format!("failed and was rolled back; everything is as it was: {cause}")
+        }
+        Verdict::Stuck { cause, .. } => {
+            format!("is stuck: not everything could be taken back: {cause}")
+        }
+        Verdict::Frozen { cause, .. } => {
+            format!("is frozen where it failed, nothing was taken back: {cause}")
+        }
+        Verdict::Refused { cause } => format!("was refused, nothing was changed: {cause}"),
+        Verdict::Abandoned { cause } => {
+            format!("was abandoned by this process, nothing was taken back: {cause}")
+        }
+    }
+}
+
+fn ended(intent: &Intent, outcome: &Outcome) -> Option<Sentence> {
+    let took = outcome.ended.since_ms(intent.started);
+    let context = json!({
+        "sequence": intent.sequence,
+        "operation": intent.operation,
+        "effect": intent.effect,
+        "result": outcome.result,
+        "duration_ms": took,
+    });
+    if let Err(failure) = &outcome.result {
+        let text = match doing(intent) {
+            Some(what) => format!("{what} failed: {}", explained(failure, outcome)),
+            None => failure.message.clone(),
+        };
+        return Some(Sentence { level: Level::Error, text, context });
+    }
+    let text = format!("{} ({})", done(intent)?, duration(took));
+    Some(Sentence { level: Level::Info, text, context })
+}
+
+fn explained(failure: &Failure, outcome: &Outcome) -> String {
+    let mut text = failure.message.clone();
+    let failed = outcome.report.iter().flat_map(|report| &report.failed);
+    for (target, failure) in failed {
+        if !text.contains(failure.message.as_str()) {
+            text.push_str(&format!("\n    {target}: {failure}"));
+        }
+    }
+    text
+}
+
+fn doing(intent: &Intent) -> Option<String> {
+    describe(intent, "installing", "activating", "waiting for", "draining")
+}
+
+fn done(intent: &Intent) -> Option<String> {
+    describe(intent, "installed", "activated", "proven healthy:", "drained")
+}
+
+fn describe(
+    intent: &Intent,
+    install: &str,
+    activate: &str,
+    healthy: &str,
+    drain: &str,
+) -> Option<String> {
+    let undo = if matches!(intent.origin, Origin::Undo(_)) { "undo: " } else { "" };
+    let text = match (&intent.effect, &intent.operation) {
+        (Some(Effect::Install { targets, release }), _) => {
+            format!("{install} {release} on {}", names(targets))
+        }
+        (Some(Effect::Activate { releases }), _) => {
+            let ids: BTreeSet<&Name> = releases.values().collect();
+            let ids = ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+            format!("{activate} {ids} on {}", names(releases.keys()))
+        }
+        (Some(Effect::Deactivate { targets }), _) => format!("deactivate {}", names(targets)),
+        (Some(Effect::Remove { targets, release }), _) => {
+            format!("remove {release} from {}", names(targets))
+        }
+        (Some(Effect::AwaitHealthy { releases, .. }), _) => {
+            format!("{healthy} {}", names(releases.keys()))
+        }
+        (Some(Effect::Apply { drained, .. }), Some(Operation::Drain { .. })) => {
+            format!("{drain} {}", names(drained))
+        }
+        (Some(Effect::Apply { traffic, .. }), _) => format!("traffic to {}", shares(traffic)),
+        (Some(Effect::Step { point, .. }), _) => format!("step at {}", kebab(point)),
+        (Some(Effect::UndoStep { point, .. }), _) => format!("undo of the step at {}", kebab(point)),
+        (Some(Effect::Wait { .. }), _) => "wait".to_owned(),
+        (Some(Effect::Watch { .. }), _) => "watch".to_owned(),
+        (Some(Effect::Approval { question, .. }), _) => format!("approval: {question}"),
+        _ => return None,
+    };
+    Some(format!("{undo}{text}"))
+}
+
+/// Group by group, what part of the traffic each gets.
+pub(crate) fn shares(traffic: &Traffic) -> String {
+    if traffic.shares.is_empty() {
+        return "nobody".to_owned();
+    }
+    let part = |(group, percent): (&Name, &f64)| format!("{group} {}", percentage(*percent));
+    traffic.shares.iter().map(part).collect::<Vec<_>>().join(", ")
+}
+
+/// `25 %`, `33.3 %`.
+pub(crate) fn percentage(percent: f64) -> String {
+    let rounded = (percent * 10.0).round() / 10.0;
+    format!("{rounded} %")
+}
+
+/// `0.42 s`, `12.3 s`, `4m 05s`, `2h 03m`.
+pub(crate) fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0..10 => format!("{}.{:02} s", seconds, milliseconds % 1000 / 10),
+        10..60 => format!("{}.{} s", seconds, milliseconds % 1000 / 100),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// Up to six names, then how many more.
+fn names<'a>(targets: impl IntoIterator<Item = &'a Name>) -> String {
+    const SHOWN: usize = 6;
+    let all: Vec<&str> = targets.into_iter().map(Name::as_str).collect();
+    match all.len() {
+        0 => "no target".to_owned(),
+        count if count <= SHOWN => all.join(", "),
+        count => format!("{} and {} more", all[..SHOWN].join(", "), count - SHOWN),
+    }
+}
+
+fn kebab(point: &engine::Point) -> String {
+    serde_json::to_value(point).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}

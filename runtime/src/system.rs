@@ -1,0 +1,52 @@
+//! What the program asks the operating system about itself: the time, the user, the host.
+
+use std::{path::PathBuf, time::SystemTime};
+
+use engine::Timestamp;
+
+/// The time now.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// `2026-11-21T08:00:00.123Z`.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    zoned(at).map_or_else(String::new, |at| format!("{at:.3}"))
+}
+
+/// `20261121T080000Z`: sorts as text, and is safe in a file's name.
+pub(crate) fn compact(at: Timestamp) -> String {
+    zoned(at).map_or_else(String::new, |at| at.strftime("%Y%m%dT%H%M%SZ").to_string())
+}
+
+/// `2026-11-21 08:00:00` in UTC, for tables.
+pub(crate) fn readable(at: Timestamp) -> String {
+    zoned(at).map_or_else(String::new, |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}
+
+fn zoned(at: Timestamp) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_millisecond(i64::try_from(at.0).ok()?).ok()
+}
+
+/// Who runs the program: `USER`, else the number of the user.
+pub(crate) fn user() -> String {
+    let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    });
+    named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
+/// The name of this host.
+pub(crate) fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Where compiled plugins are kept: `$XDG_CACHE_HOME/runtime` or `~/.cache/runtime`.
+pub(crate) fn cache_directory() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let base = folder("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| folder("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
+    Some(base.join("runtime"))
+}
