@@ -1,0 +1,110 @@
+//! The application, started as a deployment starts it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// A running release; ended when dropped.
+struct Hello {
+    process: Child,
+    output: BufReader<std::process::ChildStdout>,
+    address: String,
+    _release: TempDir,
+}
+
+impl Hello {
+    fn start(behaviour: &str) -> Self {
+        let release = tempfile::tempdir().unwrap();
+        let program = release.path().join("bin/hello");
+        fs::create_dir(release.path().join("bin")).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_hello"), &program).unwrap();
+        fs::write(release.path().join("VERSION"), "1.2.3\n").unwrap();
+        fs::write(release.path().join("BEHAVIOUR"), behaviour).unwrap();
+        let mut process = Command::new(&program)
+            .args(["--listen", "127.0.0.1:0"])
+            .current_dir(Path::new("/"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let address = line.trim().rsplit(' ').next().unwrap().to_owned();
+        Self {
+            process,
+            output,
+            address,
+            _release: release,
+        }
+    }
+
+    fn send(&self, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
+    fn get(&self, path: &str) -> String {
+        answer(self.send(&format!("GET {path} HTTP/1.1\r\nconnection: close\r\n\r\n")))
+    }
+}
+
+impl Drop for Hello {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn answer(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn says_its_version_and_its_health() {
+    let hello = Hello::start("");
+    let page = hello.get("/");
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
+    assert!(page.contains("\r\nx-version: 1.2.3\r\n"), "{page}");
+    assert!(
+        page.ends_with(&format!("hello 1.2.3, process {}\n", hello.process.id())),
+        "{page}"
+    );
+    assert!(hello.get("/health").contains(r#""status":"ok""#));
+    assert!(hello.get("/elsewhere").starts_with("HTTP/1.1 404"));
+}
+
+#[test]
+fn a_bad_release_is_bad() {
+    let hello = Hello::start("never-healthy\nerror-rate=0.5\n");
+    assert!(hello.get("/health").starts_with("HTTP/1.1 503"));
+    let bad = (0..10)
+        .filter(|_| hello.get("/").starts_with("HTTP/1.1 500"))
+        .count();
+    assert_eq!(bad, 5);
+}
+
+#[test]
+fn a_request_under_way_is_answered_before_it_stops() {
+    let mut hello = Hello::start("");
+    let slow = hello.send("GET /slow?ms=300 HTTP/1.1\r\n\r\n");
+    let mut idle = hello.send("GET / HTTP/1.1\r\n\r\n");
+    // Answered: so the slow request before it has arrived, and this connection is kept open.
+    idle.read_exact(&mut [0; 15]).unwrap();
+    kill_process(Pid::from_child(&hello.process), Signal::TERM).unwrap();
+    assert!(answer(slow).ends_with("done\n"));
+    answer(idle);
+    assert!(hello.process.wait().unwrap().success());
+    let mut last = String::new();
+    hello.output.read_to_string(&mut last).unwrap();
+    assert!(last.ends_with(" stops\n"), "{last}");
+}
