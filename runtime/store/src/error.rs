@@ -1,0 +1,203 @@
+//! What can go wrong with a store, and what to do about it.
+
+use std::path::PathBuf;
+
+use crate::lease::{Held, Scope};
+
+/// Why the store did not do what it was asked to. Every message fits after "failed to …: ".
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum StoreError {
+    /// The file or its directory cannot be made or opened.
+    #[error(
+        "{path} cannot be opened: {reason}; check that the directory exists, belongs to you and \
+         can be written"
+    )]
+    Unopened {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The file is something else.
+    #[error(
+        "{path} is not a state store: {reason}; move it out of the way, or name another state \
+         directory"
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it seems to be.
+        reason: String,
+    },
+    /// The file was a state store, and is damaged.
+    #[error(
+        "{path} is damaged ({reason}); put a copy back, or move it away to begin without history"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// A newer program wrote the file.
+    #[error(
+        "{path} was written by a newer version of this program (schema {found}, this one knows \
+         {known}); use that version or a later one"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The file's schema.
+        found: u32,
+        /// The newest that this program knows.
+        known: u32,
+    },
+    /// The file cannot be written.
+    #[error("{path} is read-only; give this user the right to write it and its directory")]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no room left.
+    #[error("no room left for {path}; free some space on that disk, and try again")]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process kept the file locked.
+    #[error("{path} is locked by another process; try again when it is done")]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The disk failed.
+    #[error("{path} cannot be read or written: {reason}; check the disk that it is on")]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The database refused a statement.
+    #[error("{path} refused: {reason}")]
+    Statement {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        reason: String,
+    },
+    /// The store's thread has ended.
+    #[error("{path} is closed: its thread ended early, which is a bug")]
+    Closed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something kept cannot be read by this version.
+    #[error("the {what} kept in {path} cannot be read: {reason}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+        /// Why it is not.
+        reason: String,
+    },
+    /// Something is too large to be kept.
+    #[error("{what} has {size} bytes; at most {limit} are kept")]
+    TooLarge {
+        /// What.
+        what: String,
+        /// How large it is.
+        size: usize,
+        /// How large it may be.
+        limit: usize,
+    },
+    /// There is no such thing.
+    #[error("there is no {what}")]
+    Missing {
+        /// What was looked for.
+        what: String,
+    },
+    /// An id's beginning fits several deployments.
+    #[error("`{prefix}` may be any of {}; write more of it", candidates.join(", "))]
+    Ambiguous {
+        /// What was given.
+        prefix: String,
+        /// What it fits.
+        candidates: Vec<String>,
+    },
+    /// It does not fit what is kept already.
+    #[error("{0}")]
+    Conflict(String),
+    /// The audit was changed from outside.
+    #[error(
+        "the audit in {path} was changed: row {sequence} does not follow from the rows before it"
+    )]
+    Tampered {
+        /// The file.
+        path: PathBuf,
+        /// The first row that does not fit.
+        sequence: u64,
+    },
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later, with nothing done about it but waiting.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy { .. })
+    }
+}
+
+/// Why a lease was not given, or is no longer there.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LeaseError {
+    /// Somebody else has it.
+    #[error("{scope} is held by {} for {}", held.owner, held.owner.purpose)]
+    Held {
+        /// What was wanted.
+        scope: Scope,
+        /// Who has it, since when and until when.
+        held: Box<Held>,
+    },
+    /// An earlier deployment was cut off and still has to be brought to an end.
+    #[error("deployment {deployment} was cut off and is not finished")]
+    Unfinished {
+        /// Its id.
+        deployment: String,
+    },
+    /// It was this one's, and no longer is.
+    #[error("lost the lease of {scope} to {holder}")]
+    Lost {
+        /// What was held.
+        scope: Scope,
+        /// Who has it now, for people.
+        holder: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a lock was not given, or is no longer there.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else has it.
+    #[error("the lock `{name}` is held by {holder}")]
+    Held {
+        /// The lock.
+        name: String,
+        /// Who has it.
+        holder: String,
+        /// When it runs out, unless it is renewed.
+        until: engine::Timestamp,
+    },
+    /// It was this one's, ran out, and somebody else took it.
+    #[error("the lock `{name}` ran out and is no longer held")]
+    Lost {
+        /// The lock.
+        name: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,171 @@
+//! Opens the file: makes it where there is none, checks that it is ours, brings its schema up to
+//! date.
+
+use std::{
+    fs::{DirBuilder, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use super::failure::translate;
+use crate::error::StoreError;
+
+/// How long a statement waits for another process that is writing. Longer than any transaction
+/// of ours takes on a slow disk, shorter than the shortest lease.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Statements kept prepared: more than there are in this crate.
+const STATEMENTS_MAX: usize = 128;
+
+/// Marks a SQLite file as a state store: `runt` in ASCII.
+const APPLICATION_ID: i32 = 0x7275_6e74;
+
+/// The schema, one step for each version. A step that was released never changes.
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_first.sql")];
+
+/// Opens the file, or makes it.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = match connect(path) {
+        // There is no need to look first: a file that is there opens.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => create(path)
+            .map_err(|error| unopened(path, &error))
+            .and_then(|()| connect(path).map_err(|error| translate(path, &error))),
+        other => other.map_err(|error| translate(path, &error)),
+    }?;
+    prepare(&mut connection, path, MIGRATIONS)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    // The connection stays on one thread, so SQLite need not lock it.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    Connection::open_with_flags(path, flags)
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    if let Some(directory) = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)?;
+    }
+    // SQLite gives the files beside this one the same mode.
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    Ok(())
+}
+
+fn unopened(path: &Path, error: &io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly {
+            path: path.to_owned(),
+        },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full {
+            path: path.to_owned(),
+        },
+        _ => StoreError::Unopened {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        },
+    }
+}
+
+fn prepare(
+    connection: &mut Connection,
+    path: &Path,
+    migrations: &[&str],
+) -> Result<(), StoreError> {
+    let sql = |error: rusqlite::Error| translate(path, &error);
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(sql)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    if connection.is_readonly("main").map_err(sql)? {
+        return Err(StoreError::ReadOnly {
+            path: path.to_owned(),
+        });
+    }
+    // Nothing is changed before the file is known to be ours.
+    let version = check(connection, path, migrations.len())?;
+    let mode: String = connection
+        .query_row("PRAGMA journal_mode = wal", [], |row| row.get(0))
+        .map_err(sql)?;
+    if mode != "wal" {
+        return Err(StoreError::Unopened {
+            path: path.to_owned(),
+            reason: "its file system cannot share memory between processes".to_owned(),
+        });
+    }
+    // Full: a commit returns after the disk has it. The last two do so on macOS as well.
+    connection
+        .execute_batch(
+            "PRAGMA synchronous = full; PRAGMA foreign_keys = on; \
+             PRAGMA fullfsync = on; PRAGMA checkpoint_fullfsync = on;",
+        )
+        .map_err(sql)?;
+    if version < migrations.len() {
+        migrate(connection, path, migrations)
+    } else {
+        Ok(())
+    }
+}
+
+/// The file's schema version; 0 for a new one.
+fn check(connection: &Connection, path: &Path, known: usize) -> Result<usize, StoreError> {
+    let number = |sql: &str| {
+        connection
+            .query_row(sql, [], |row| row.get::<_, i32>(0))
+            .map_err(|error| translate(path, &error))
+    };
+    let version = number("PRAGMA user_version")?;
+    let ours = number("PRAGMA application_id")? == APPLICATION_ID;
+    if !ours && (version != 0 || number("SELECT count(*) FROM sqlite_schema")? != 0) {
+        return Err(StoreError::Foreign {
+            path: path.to_owned(),
+            reason: "it is the database of another program".to_owned(),
+        });
+    }
+    let version = u32::try_from(version).unwrap_or(u32::MAX);
+    match usize::try_from(version) {
+        Ok(version) if version <= known => Ok(version),
+        _ => Err(StoreError::Newer {
+            path: path.to_owned(),
+            found: version,
+            known: u32::try_from(known).unwrap_or(u32::MAX),
+        }),
+    }
+}
+
+fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    migrations: &[&str],
+) -> Result<(), StoreError> {
+    let sql = |error: rusqlite::Error| translate(path, &error);
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(sql)?;
+    // Another process may have been faster.
+    let version = check(&transaction, path, migrations.len())?;
+    for (number, step) in (1_u32..).zip(migrations).skip(version) {
+        transaction.execute_batch(step).map_err(sql)?;
+        transaction
+            .pragma_update(None, "user_version", number)
+            .map_err(sql)?;
+    }
+    transaction
+        .pragma_update(None, "application_id", APPLICATION_ID)
+        .map_err(sql)?;
+    transaction.commit().map_err(sql)
+}

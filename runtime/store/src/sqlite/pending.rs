@@ -1,0 +1,122 @@
+//! What waits for the next change, so that it costs no commit of its own: audit entries and
+//! notes.
+
+use rusqlite::params;
+use serde_json::Value;
+
+use super::{
+    thread::{Change, Read},
+    value::{number, unsigned},
+};
+use crate::{
+    audit::{AuditEntry, AuditHead},
+    error::StoreError,
+};
+
+/// More than this many are written at once, so that a chatty plugin cannot eat memory.
+const PENDING_MAX: usize = 1_000;
+
+/// A plugin's note: of which deployment, whose, its name and value.
+pub(super) struct Note {
+    pub(super) deployment: String,
+    pub(super) plugin: String,
+    pub(super) name: String,
+    pub(super) value: Value,
+}
+
+/// Audit entries and notes in the order in which they came.
+#[derive(Default)]
+pub(super) struct Pending {
+    audit: Vec<AuditEntry>,
+    notes: Vec<Note>,
+}
+
+impl Pending {
+    pub(super) fn audit(&mut self, entries: Vec<AuditEntry>) {
+        self.audit.extend(entries);
+    }
+
+    pub(super) fn note(&mut self, note: Note) {
+        self.notes.push(note);
+    }
+
+    /// The latest note that was not written yet.
+    pub(super) fn find_note(&self, deployment: &str, plugin: &str, name: &str) -> Option<&Value> {
+        let fits = |note: &&Note| {
+            note.deployment == deployment && note.plugin == plugin && note.name == name
+        };
+        self.notes.iter().rev().find(fits).map(|note| &note.value)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.audit.is_empty() && self.notes.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.audit.len() + self.notes.len() > PENDING_MAX
+    }
+
+    /// Puts it all into a change.
+    pub(super) fn write(&self, change: &mut Change<'_>) -> Result<(), StoreError> {
+        append(change, &self.audit)?;
+        for note in &self.notes {
+            change.run(
+                "INSERT INTO notes (deployment, plugin, name, value) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (deployment, plugin, name) DO UPDATE SET value = excluded.value",
+                params![
+                    note.deployment,
+                    note.plugin,
+                    note.name,
+                    note.value.to_string()
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what a change that is durable now has written.
+    pub(super) fn clear(&mut self) {
+        self.audit.clear();
+        self.notes.clear();
+    }
+}
+
+/// Adds rows to the audit, each sealed with the one before.
+pub(super) fn append(change: &mut Change<'_>, entries: &[AuditEntry]) -> Result<(), StoreError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let (rows, hash) = change.row("SELECT last_sequence, hash FROM audit_head", [], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    let mut head = AuditHead {
+        rows: unsigned(rows),
+        hash,
+    };
+    for entry in entries {
+        let details = entry.details.to_string();
+        head.advance(entry, &details);
+        change.run(
+            "INSERT INTO audit (sequence, at, deployment, application, environment, action,
+                                actor, host, details, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
+                number(head.rows),
+                number(entry.at.0),
+                entry.deployment,
+                entry.application,
+                entry.environment,
+                entry.action,
+                entry.actor,
+                entry.host,
+                details,
+                head.hash
+            ],
+        )?;
+    }
+    change.run(
+        "UPDATE audit_head SET last_sequence = ?1, hash = ?2",
+        params![number(head.rows), head.hash],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! The face that every store has.
+
+use async_trait::async_trait;
+use engine::{Journal, Record, Timestamp, Verdict};
+use serde_json::Value;
+
+use crate::{
+    audit::{AuditEntry, AuditHead, AuditRow},
+    deployment::{Deployment, Filter, NewDeployment, Pinned},
+    error::{LeaseError, LockError, StoreError},
+    lease::{Held, Lease, Owner, Scope},
+    lock::Lock,
+    release::{KnownRelease, ReleaseQuery},
+};
+
+/// Keeps deployments, their records, leases, releases, notes, locks and the audit.
+///
+/// What a call that changes something returns `Ok` for is durable, but for [`Store::audit`] and
+/// [`Store::set_note`], which say so. Time comes from the caller; one that shares a lease with
+/// others should have a clock that agrees with theirs to well within the lease's length.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Takes the lease of an environment, for `ttl_ms` from `now`.
+    ///
+    /// A lease that ran out is taken over, and a running deployment that it covered is marked as
+    /// cut off; both are audited. Fails with [`LeaseError::Held`] while somebody holds it, the
+    /// same owner included.
+    async fn acquire(
+        &self,
+        scope: &Scope,
+        owner: &Owner,
+        ttl_ms: u64,
+        now: Timestamp,
+    ) -> Result<Lease, LeaseError>;
+
+    /// Lengthens a lease to `ttl_ms` from `now`; it never gets shorter. A lease that ran out
+    /// and that nobody took is good again.
+    async fn renew(&self, lease: &Lease, ttl_ms: u64, now: Timestamp) -> Result<Lease, LeaseError>;
+
+    /// Lets go of a lease. One that was lost already is left to its new holder.
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
+
+    /// Takes the lease away from whoever holds it, and marks the running deployment that it
+    /// covered as cut off; audited with who and why in the same step. None where nobody held it.
+    async fn break_lease(
+        &self,
+        scope: &Scope,
+        by: &Owner,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Option<Held>, StoreError>;
+
+    /// Who holds the lease; also one that ran out and was not taken over yet.
+    async fn holder(&self, scope: &Scope) -> Result<Option<Held>, StoreError>;
+
+    /// Writes a deployment down, with its release, pins and blobs, and takes its lease, all in
+    /// one step.
+    ///
+    /// Fails with [`LeaseError::Held`] as [`Store::acquire`] does, and with
+    /// [`LeaseError::Unfinished`] where the scope has a deployment that was cut off, unless
+    /// [`NewDeployment::over_unfinished`] gives that one up.
+    async fn begin_deployment(
+        &self,
+        new: NewDeployment,
+        ttl_ms: u64,
+        now: Timestamp,
+    ) -> Result<Lease, LeaseError>;
+
+    /// Takes the lease for a deployment that exists, so as to go on with it or to take it back;
+    /// it is running again, and its journal goes on. Audited.
+    async fn reopen_deployment(
+        &self,
+        id: &str,
+        owner: &Owner,
+        ttl_ms: u64,
+        now: Timestamp,
+    ) -> Result<Lease, LeaseError>;
+
+    /// Sets the verdict of a deployment that nobody works on. Audited. A running one fails with
+    /// [`LeaseError::Held`]; its own process closes it through its journal.
+    async fn settle_deployment(
+        &self,
+        id: &str,
+        verdict: &Verdict,
+        by: &Owner,
+        now: Timestamp,
+    ) -> Result<(), LeaseError>;
+
+    /// Deployments, newest first. `now` tells which of the running ones have lost their lease.
+    async fn deployments(
+        &self,
+        filter: &Filter,
+        now: Timestamp,
+    ) -> Result<Vec<Deployment>, StoreError>;
+
+    /// The deployment with that id, or the only one whose id begins so.
+    async fn deployment(&self, id: &str, now: Timestamp) -> Result<Option<Deployment>, StoreError>;
+
+    /// What the deployment with that id is pinned to.
+    async fn pinned(&self, id: &str) -> Result<Pinned, StoreError>;
+
+    /// Where a deployment's record is kept, by the holder of its lease. Writes nothing by itself.
+    fn journal(&self, deployment: &str, lease: &Lease) -> Box<dyn Journal>;
+
+    /// A deployment's record, oldest first.
+    async fn records(&self, deployment: &str) -> Result<Vec<Record>, StoreError>;
+
+    /// Keeps a release that no deployment brought. The same again changes nothing; another one
+    /// under the same id is a [`StoreError::Conflict`].
+    async fn keep_release(
+        &self,
+        application: &str,
+        release: &KnownRelease,
+    ) -> Result<(), StoreError>;
+
+    /// Releases of an application, newest first.
+    async fn releases(
+        &self,
+        application: &str,
+        query: &ReleaseQuery,
+    ) -> Result<Vec<KnownRelease>, StoreError>;
+
+    /// The releases that became the current one of an environment, latest first, each once;
+    /// the first is the current one. At most `limit`.
+    async fn current_releases(
+        &self,
+        scope: &Scope,
+        limit: u32,
+    ) -> Result<Vec<KnownRelease>, StoreError>;
+
+    /// What a plugin put down in a deployment.
+    async fn note(
+        &self,
+        deployment: &str,
+        plugin: &str,
+        key: &str,
+    ) -> Result<Option<Value>, StoreError>;
+
+    /// Puts something down for later calls of a plugin in a deployment. Seen at once, durable
+    /// with the next change or [`Store::flush`].
+    fn set_note(&self, deployment: &str, plugin: &str, key: &str, value: &Value);
+
+    /// Takes a lock, for `ttl_ms` from `now`.
+    async fn lock(
+        &self,
+        name: &str,
+        holder: &str,
+        ttl_ms: u64,
+        now: Timestamp,
+    ) -> Result<Lock, LockError>;
+
+    /// Lengthens a lock to `ttl_ms` from `now`.
+    async fn renew_lock(&self, lock: &Lock, ttl_ms: u64, now: Timestamp)
+    -> Result<Lock, LockError>;
+
+    /// Lets go of a lock. One that was lost already is left to its new holder.
+    async fn unlock(&self, lock: &Lock) -> Result<(), StoreError>;
+
+    /// Adds entries to the audit. Returns at once; they become durable with the next change, for
+    /// example a journal's `begin` or `end`, at no cost of their own, or with [`Store::flush`].
+    fn audit(&self, entries: Vec<AuditEntry>);
+
+    /// Makes durable what waits for the next change.
+    async fn flush(&self) -> Result<(), StoreError>;
+
+    /// The audit of one deployment, or all of it, oldest first.
+    async fn audit_rows(&self, deployment: Option<&str>) -> Result<Vec<AuditRow>, StoreError>;
+
+    /// Checks every row's seal, and gives the end of the audit.
+    ///
+    /// Fails with [`StoreError::Tampered`] at the first row that was changed, removed or added
+    /// from outside.
+    async fn verify_audit(&self) -> Result<AuditHead, StoreError>;
+}
