@@ -54,6 +54,8 @@ CREATE TABLE deployments (
     FOREIGN KEY (application, release_id) REFERENCES releases (application, id)
 );
 CREATE INDEX deployments_by_scope ON deployments (application, environment, started_at);
+CREATE INDEX deployments_open ON deployments (application, environment)
+WHERE state IN ('running', 'cut-off', 'stuck', 'frozen');
 
 CREATE TABLE plugin_pins (
     deployment TEXT NOT NULL REFERENCES deployments (id),

@@ -1,19 +1,43 @@
-//! The store in one SQLite file, for one machine.
+//! The store in one SQLite file, for one machine. Only passes calls on to the thread that owns
+//! the connection; the statements are below.
 
+mod audit;
+mod deployment;
 mod failure;
+mod journal;
+mod lease;
+mod listing;
+mod lock;
 mod open;
 mod pending;
+mod release;
 mod thread;
 mod value;
 
 use std::{path::Path, thread::JoinHandle};
 
-use crate::error::StoreError;
-use thread::Jobs;
+use async_trait::async_trait;
+use engine::{Journal, Record, Timestamp, Verdict};
+use rusqlite::params;
+use serde_json::Value;
+
+use crate::{
+    audit::{AuditEntry, AuditHead, AuditRow},
+    deployment::{Deployment, Filter, NewDeployment, Pinned},
+    error::{LeaseError, LockError, StoreError},
+    lease::{Held, Lease, Owner, Scope},
+    lock::Lock,
+    release::{KnownRelease, ReleaseQuery},
+    store::Store,
+};
+use journal::SqliteJournal;
+use pending::Note;
+use thread::{Database, Jobs, Read};
 
 /// A store in one SQLite file. Several processes may have it open at the same time.
 ///
-/// One thread owns the connection. Dropping it writes what still waits, and ends the thread.
+/// One thread owns the connection. Dropping the store writes what still waits, and ends the
+/// thread; its journals are of no use after that.
 pub struct Sqlite {
     jobs: Jobs,
     thread: Option<JoinHandle<()>>,
@@ -43,5 +67,253 @@ impl Drop for Sqlite {
             // It ended early only by a bug that every call has told of.
             let _ = thread.join();
         }
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn acquire(
+        &self,
+        scope: &Scope,
+        owner: &Owner,
+        ttl_ms: u64,
+        now: Timestamp,
+    ) -> Result<Lease, LeaseError> {
+        let (scope, owner) = (scope.clone(), owner.clone());
+        self.jobs
+            .change(move |change| lease::acquire(change, &scope, &owner, ttl_ms, now))
+            .await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl_ms: u64, now: Timestamp) -> Result<Lease, LeaseError> {
+        let lease = lease.clone();
+        self.jobs
+            .change(move |change| lease::renew(change, &lease, ttl_ms, now))
+            .await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.jobs
+            .change(move |change| lease::release(change, &lease))
+            .await
+    }
+
+    async fn break_lease(
+        &self,
+        scope: &Scope,
+        by: &Owner,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Option<Held>, StoreError> {
+        let (scope, by, reason) = (scope.clone(), by.clone(), reason.to_owned());
+        self.jobs
+            .change(move |change| lease::break_open(change, &scope, &by, &reason, now))
+            .await
+    }
+
+    async fn holder(&self, scope: &Scope) -> Result<Option<Held>, StoreError> {
+        let scope = scope.clone();
+        self.jobs
+            .call(move |database| lease::holder(database, &scope))
+            .await
+    }
+
+    async fn begin_deployment(
+        &self,
+        new: NewDeployment,
+        ttl_ms: u64,
+        now: Timestamp,
+    ) -> Result<Lease, LeaseError> {
+        let texts = deployment::Texts::of(&self.jobs.path, &new)?;
+        self.jobs
+            .change(move |change| deployment::begin(change, &new, &texts, ttl_ms, now))
+            .await
+    }
+
+    async fn reopen_deployment(
+        &self,
+        id: &str,
+        owner: &Owner,
+        ttl_ms: u64,
+        now: Timestamp,
+    ) -> Result<Lease, LeaseError> {
+        let (id, owner) = (id.to_owned(), owner.clone());
+        self.jobs
+            .change(move |change| deployment::reopen(change, &id, &owner, ttl_ms, now))
+            .await
+    }
+
+    async fn settle_deployment(
+        &self,
+        id: &str,
+        verdict: &Verdict,
+        by: &Owner,
+        now: Timestamp,
+    ) -> Result<(), LeaseError> {
+        let (id, verdict, by) = (id.to_owned(), verdict.clone(), by.clone());
+        self.jobs
+            .change(move |change| deployment::settle(change, &id, &verdict, &by, now))
+            .await
+    }
+
+    async fn deployments(
+        &self,
+        filter: &Filter,
+        now: Timestamp,
+    ) -> Result<Vec<Deployment>, StoreError> {
+        let filter = filter.clone();
+        self.jobs
+            .call(move |database| listing::list(database, &filter, now))
+            .await
+    }
+
+    async fn deployment(&self, id: &str, now: Timestamp) -> Result<Option<Deployment>, StoreError> {
+        let id = id.to_owned();
+        self.jobs
+            .call(move |database| listing::find(database, &id, now))
+            .await
+    }
+
+    async fn pinned(&self, id: &str) -> Result<Pinned, StoreError> {
+        let id = id.to_owned();
+        self.jobs
+            .call(move |database| listing::pinned(database, &id))
+            .await
+    }
+
+    fn journal(&self, deployment: &str, lease: &Lease) -> Box<dyn Journal> {
+        Box::new(SqliteJournal::new(self.jobs.clone(), deployment, lease))
+    }
+
+    async fn records(&self, deployment: &str) -> Result<Vec<Record>, StoreError> {
+        let deployment = deployment.to_owned();
+        self.jobs
+            .call(move |database| journal::records(database, &deployment))
+            .await
+    }
+
+    async fn keep_release(
+        &self,
+        application: &str,
+        release: &KnownRelease,
+    ) -> Result<(), StoreError> {
+        let (application, release) = (application.to_owned(), release.clone());
+        self.jobs
+            .change(move |change| release::insert(change, &application, &release))
+            .await
+    }
+
+    async fn releases(
+        &self,
+        application: &str,
+        query: &ReleaseQuery,
+    ) -> Result<Vec<KnownRelease>, StoreError> {
+        let (application, query) = (application.to_owned(), query.clone());
+        self.jobs
+            .call(move |database| release::find(database, &application, &query))
+            .await
+    }
+
+    async fn current_releases(
+        &self,
+        scope: &Scope,
+        limit: u32,
+    ) -> Result<Vec<KnownRelease>, StoreError> {
+        let scope = scope.clone();
+        self.jobs
+            .call(move |database| release::current(database, &scope, limit))
+            .await
+    }
+
+    async fn note(
+        &self,
+        deployment: &str,
+        plugin: &str,
+        key: &str,
+    ) -> Result<Option<Value>, StoreError> {
+        let (deployment, plugin, key) = (deployment.to_owned(), plugin.to_owned(), key.to_owned());
+        let work = move |database: &mut Database| {
+            if let Some(value) = database.pending.find_note(&deployment, &plugin, &key) {
+                return Ok(Some(value.clone()));
+            }
+            let kept: Option<String> = database.first(
+                "SELECT value FROM notes WHERE deployment = ?1 AND plugin = ?2 AND name = ?3",
+                params![deployment, plugin, key],
+                |row| row.get(0),
+            )?;
+            kept.map(|kept| value::parse(&database.path, "note", &kept))
+                .transpose()
+        };
+        self.jobs.call(work).await
+    }
+
+    fn set_note(&self, deployment: &str, plugin: &str, key: &str, value: &Value) {
+        let note = Note {
+            deployment: deployment.to_owned(),
+            plugin: plugin.to_owned(),
+            name: key.to_owned(),
+            value: value.clone(),
+        };
+        self.jobs
+            .post(move |database| database.wait(|pending| pending.note(note)));
+    }
+
+    async fn lock(
+        &self,
+        name: &str,
+        holder: &str,
+        ttl_ms: u64,
+        now: Timestamp,
+    ) -> Result<Lock, LockError> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.jobs
+            .change(move |change| lock::acquire(change, &name, &holder, ttl_ms, now))
+            .await
+    }
+
+    async fn renew_lock(
+        &self,
+        lock: &Lock,
+        ttl_ms: u64,
+        now: Timestamp,
+    ) -> Result<Lock, LockError> {
+        let lock = lock.clone();
+        self.jobs
+            .change(move |change| lock::renew(change, &lock, ttl_ms, now))
+            .await
+    }
+
+    async fn unlock(&self, lock: &Lock) -> Result<(), StoreError> {
+        let lock = lock.clone();
+        self.jobs
+            .change(move |change| lock::release(change, &lock))
+            .await
+    }
+
+    fn audit(&self, entries: Vec<AuditEntry>) {
+        self.jobs
+            .post(move |database| database.wait(|pending| pending.audit(entries)));
+    }
+
+    async fn flush(&self) -> Result<(), StoreError> {
+        self.jobs.call(Database::flush).await
+    }
+
+    async fn audit_rows(&self, deployment: Option<&str>) -> Result<Vec<AuditRow>, StoreError> {
+        let deployment = deployment.map(str::to_owned);
+        let work = move |database: &mut Database| {
+            database.flush()?;
+            audit::rows(database, deployment.as_deref())
+        };
+        self.jobs.call(work).await
+    }
+
+    async fn verify_audit(&self) -> Result<AuditHead, StoreError> {
+        let work = |database: &mut Database| {
+            database.flush()?;
+            audit::verify(database)
+        };
+        self.jobs.call(work).await
     }
 }

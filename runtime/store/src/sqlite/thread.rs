@@ -30,7 +30,7 @@ enum Job {
 #[derive(Clone)]
 pub(super) struct Jobs {
     sender: mpsc::Sender<Job>,
-    path: Arc<Path>,
+    pub(super) path: Arc<Path>,
 }
 
 impl Jobs {
@@ -85,6 +85,18 @@ impl Jobs {
         receiver.await.map_err(|_| closed())?
     }
 
+    /// Has a change made, all of it or nothing.
+    pub(super) async fn change<T, E>(
+        &self,
+        work: impl FnOnce(&mut Change<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.call(|database| database.change(work)).await
+    }
+
     /// Has work done whose answer nobody waits for.
     pub(super) fn post(&self, work: impl FnOnce(&mut Database) + Send + 'static) {
         // Once the thread is gone every call says so; nothing to add here.
@@ -120,11 +132,21 @@ impl Database {
             transaction,
             path: &path,
         };
-        let value = work(&mut change)?;
+        // What waited came first.
         self.pending.write(&mut change)?;
+        let value = work(&mut change)?;
         change.transaction.commit().map_err(sql)?;
         self.pending.clear();
         Ok(value)
+    }
+
+    /// Adds to what waits for the next change; where that is a lot, it waits no longer.
+    pub(super) fn wait(&mut self, add: impl FnOnce(&mut Pending)) {
+        add(&mut self.pending);
+        if self.pending.is_full() {
+            // Where this fails it goes on waiting, and the next change fails, too.
+            let _ = self.flush();
+        }
     }
 
     /// Makes durable what waits for the next change.

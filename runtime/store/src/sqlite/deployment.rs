@@ -1,0 +1,280 @@
+//! Deployments in SQLite: how they begin, go on and end.
+
+use std::path::Path;
+
+use engine::{Purpose, Timestamp, Verdict};
+use rusqlite::params;
+use serde_json::json;
+
+use super::{
+    lease::{acquire, audit, break_open, holder},
+    listing::existing,
+    release::insert as insert_release,
+    thread::{Change, Read},
+    value::{number, text},
+};
+use crate::{
+    deployment::{Blob, NewDeployment, State},
+    error::{LeaseError, StoreError},
+    lease::{Held, Lease, Owner, Scope},
+    release::KnownRelease,
+};
+
+/// What a new deployment keeps of its brief, as JSON texts.
+pub(super) struct Texts {
+    purpose: String,
+    brief: String,
+}
+
+impl Texts {
+    pub(super) fn of(path: &Path, new: &NewDeployment) -> Result<Self, StoreError> {
+        let purpose = text(path, "purpose of a deployment", &new.brief.purpose)?;
+        Ok(Self {
+            purpose,
+            brief: text(path, "brief", &new.brief)?,
+        })
+    }
+}
+
+/// Writes a deployment down and takes its lease.
+pub(super) fn begin(
+    change: &mut Change<'_>,
+    new: &NewDeployment,
+    texts: &Texts,
+    ttl_ms: u64,
+    now: Timestamp,
+) -> Result<Lease, LeaseError> {
+    let brief = &new.brief;
+    let scope = Scope::new(&brief.application, &brief.environment);
+    let purpose = match brief.purpose {
+        Purpose::Deploy => "deploy",
+        Purpose::Rollback => "rollback",
+    };
+    let owner = Owner {
+        purpose: purpose.to_owned(),
+        deployment: Some(brief.id.clone()),
+        ..new.owner.clone()
+    };
+    let lease = acquire(change, &scope, &owner, ttl_ms, now)?;
+    settle_unfinished(change, new, &lease, now)?;
+    let release = KnownRelease {
+        release: brief.release.clone(),
+        artifact: new.artifact.clone(),
+        created: now,
+    };
+    insert_release(change, &brief.application, &release)?;
+    keep_blob(change, &new.configuration)?;
+    keep_blob(change, &new.strategy)?;
+    insert(change, new, texts, &lease, now)?;
+    for pin in &new.plugins {
+        change.run(
+            "INSERT INTO plugin_pins (deployment, kind, name, digest) VALUES (?1, ?2, ?3, ?4)",
+            params![brief.id, pin.kind, pin.name, pin.digest],
+        )?;
+    }
+    let details = json!({
+        "purpose": purpose,
+        "release": brief.release.id,
+        "strategy": brief.strategy,
+        "configuration": new.configuration.digest,
+    });
+    audit(
+        change,
+        &scope,
+        &lease.owner,
+        now,
+        "deployment_begun",
+        details,
+    )?;
+    Ok(lease)
+}
+
+fn insert(
+    change: &Change<'_>,
+    new: &NewDeployment,
+    texts: &Texts,
+    lease: &Lease,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let brief = &new.brief;
+    let written = change.run(
+        "INSERT INTO deployments (id, application, environment, purpose, release_id, version,
+             strategy, brief, configuration_digest, strategy_digest, actor, host, token,
+             started_at, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 'running')
+         ON CONFLICT (id) DO NOTHING",
+        params![
+            brief.id,
+            brief.application,
+            brief.environment,
+            texts.purpose,
+            brief.release.id.as_str(),
+            brief.release.version,
+            brief.strategy,
+            texts.brief,
+            new.configuration.digest,
+            new.strategy.digest,
+            lease.owner.actor,
+            lease.owner.host,
+            number(lease.token),
+            number(now.0)
+        ],
+    )?;
+    if written == 1 {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!(
+        "there is a deployment {} already",
+        brief.id
+    )))
+}
+
+/// Looks for an earlier deployment that was cut off, and gives it up where that was asked for.
+///
+/// The lease is held by now: whatever is marked as running is not.
+fn settle_unfinished(
+    change: &mut Change<'_>,
+    new: &NewDeployment,
+    lease: &Lease,
+    now: Timestamp,
+) -> Result<(), LeaseError> {
+    let unfinished: Vec<String> = change.rows(
+        "SELECT id FROM deployments
+         WHERE application = ?1 AND environment = ?2
+           AND state IN ('running', 'cut-off', 'stuck', 'frozen')
+           AND state IN ('running', 'cut-off')
+         ORDER BY started_at DESC, token DESC",
+        params![lease.scope.application, lease.scope.environment],
+        |row| row.get(0),
+    )?;
+    let Some(latest) = unfinished.first() else {
+        return Ok(());
+    };
+    if !new.over_unfinished {
+        return Err(LeaseError::Unfinished {
+            deployment: latest.clone(),
+        });
+    }
+    let message = format!("deployment {} began in its place", new.brief.id);
+    let cause = engine::Failure::new(engine::Code::Conflict, message);
+    let verdict = Verdict::Abandoned { cause };
+    for id in &unfinished {
+        set_verdict(change, id, &verdict, now)?;
+        let by = Owner {
+            deployment: Some(id.clone()),
+            ..lease.owner.clone()
+        };
+        let details = json!({ "for": new.brief.id });
+        audit(
+            change,
+            &lease.scope,
+            &by,
+            now,
+            "deployment_given_up",
+            details,
+        )?;
+    }
+    Ok(())
+}
+
+fn keep_blob(change: &Change<'_>, blob: &Blob) -> Result<(), StoreError> {
+    change.run(
+        "INSERT INTO blobs (digest, bytes) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING",
+        params![blob.digest, &*blob.bytes],
+    )?;
+    Ok(())
+}
+
+fn set_verdict(
+    change: &Change<'_>,
+    id: &str,
+    verdict: &Verdict,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    change.run(
+        "UPDATE deployments SET state = ?2, verdict = ?3, ended_at = ?4 WHERE id = ?1",
+        params![
+            id,
+            State::of(verdict).as_str(),
+            text(change.path, "verdict", verdict)?,
+            number(at.0)
+        ],
+    )?;
+    Ok(())
+}
+
+/// Takes the lease for a deployment that exists; it is running again.
+pub(super) fn reopen(
+    change: &mut Change<'_>,
+    id: &str,
+    owner: &Owner,
+    ttl_ms: u64,
+    now: Timestamp,
+) -> Result<Lease, LeaseError> {
+    let before = existing(change, id, now)?;
+    let owner = Owner {
+        deployment: Some(id.to_owned()),
+        ..owner.clone()
+    };
+    let lease = acquire(change, &before.scope, &owner, ttl_ms, now)?;
+    change.run(
+        "UPDATE deployments SET state = 'running', token = ?2, ended_at = NULL, verdict = NULL
+         WHERE id = ?1",
+        params![id, number(lease.token)],
+    )?;
+    let details = json!({
+        "purpose": owner.purpose,
+        "state": before.state.as_str(),
+        "verdict": before.verdict,
+    });
+    audit(
+        change,
+        &before.scope,
+        &owner,
+        now,
+        "deployment_reopened",
+        details,
+    )?;
+    Ok(lease)
+}
+
+/// Sets the verdict of a deployment that nobody works on.
+pub(super) fn settle(
+    change: &mut Change<'_>,
+    id: &str,
+    verdict: &Verdict,
+    by: &Owner,
+    now: Timestamp,
+) -> Result<(), LeaseError> {
+    let before = existing(change, id, now)?;
+    let scope = &before.scope;
+    let covers = |held: &Held| held.owner.deployment.as_deref() == Some(id);
+    if let Some(held) = holder(change, scope)?.filter(covers) {
+        if held.is_live(now) {
+            return Err(LeaseError::Held {
+                scope: scope.clone(),
+                held: Box::new(held),
+            });
+        }
+        // Its process must not come back and go on.
+        let reason = format!("deployment {id} was settled");
+        break_open(change, scope, by, &reason, now)?;
+    }
+    set_verdict(change, id, verdict, now)?;
+    let by = Owner {
+        deployment: Some(id.to_owned()),
+        ..by.clone()
+    };
+    let details = json!({
+        "from": before.state.as_str(),
+        "state": State::of(verdict).as_str(),
+    });
+    Ok(audit(
+        change,
+        scope,
+        &by,
+        now,
+        "deployment_settled",
+        details,
+    )?)
+}

@@ -1,0 +1,199 @@
+//! Deployments in SQLite, read back: one, many, and what they are pinned to.
+
+use std::path::Path;
+
+use engine::{Purpose, Timestamp};
+use rusqlite::{Row, params};
+
+use super::{
+    thread::{Change, Database, Read},
+    value::{number, parse, time, unsigned},
+};
+use crate::{
+    deployment::{Blob, Deployment, Filter, Pinned, PluginPin, State},
+    error::StoreError,
+    lease::Scope,
+};
+
+/// Deployments that a beginning of an id may fit before it is called ambiguous: enough to help.
+const CANDIDATES_MAX: u32 = 5;
+
+/// Reads a [`Found`]. ?1 is the time: a running deployment whose lease is not held by its own
+/// process then is cut off.
+const SELECT: &str = "
+    SELECT d.id, d.application, d.environment, d.purpose, d.release_id, d.version, d.strategy,
+           d.actor, d.host, d.token, d.started_at, d.ended_at,
+           CASE WHEN d.state = 'running' AND l.token IS NULL THEN 'cut-off' ELSE d.state END,
+           d.verdict
+    FROM deployments d
+    LEFT JOIN leases l ON l.application = d.application AND l.environment = d.environment
+         AND l.deployment = d.id AND l.token = d.token AND l.until_at > ?1
+    ";
+
+/// A deployment whose words were not read yet.
+struct Found {
+    deployment: Deployment,
+    purpose: String,
+    state: String,
+    verdict: Option<String>,
+}
+
+impl Found {
+    fn take(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let ended: Option<i64> = row.get(11)?;
+        let deployment = Deployment {
+            id: row.get(0)?,
+            scope: Scope {
+                application: row.get(1)?,
+                environment: row.get(2)?,
+            },
+            purpose: Purpose::Deploy,
+            release: row.get(4)?,
+            version: row.get(5)?,
+            strategy: row.get(6)?,
+            actor: row.get(7)?,
+            host: row.get(8)?,
+            token: unsigned(row.get(9)?),
+            started: time(row.get(10)?),
+            ended: ended.map(time),
+            state: State::CutOff,
+            verdict: None,
+        };
+        Ok(Self {
+            deployment,
+            purpose: row.get(3)?,
+            state: row.get(12)?,
+            verdict: row.get(13)?,
+        })
+    }
+
+    fn read(self, path: &Path) -> Result<Deployment, StoreError> {
+        let state = State::parse(&self.state).ok_or_else(|| StoreError::Unreadable {
+            path: path.to_owned(),
+            what: "state of a deployment",
+            reason: format!("`{}` is none of those that this version knows", self.state),
+        })?;
+        let verdict = self.verdict.as_deref();
+        Ok(Deployment {
+            purpose: parse(path, "purpose of a deployment", &self.purpose)?,
+            state,
+            verdict: verdict.map(|it| parse(path, "verdict", it)).transpose()?,
+            ..self.deployment
+        })
+    }
+}
+
+/// The one with that id, which must exist.
+pub(super) fn existing(
+    change: &Change<'_>,
+    id: &str,
+    now: Timestamp,
+) -> Result<Deployment, StoreError> {
+    change
+        .first(
+            &format!("{SELECT} WHERE d.id = ?2"),
+            params![number(now.0), id],
+            Found::take,
+        )?
+        .ok_or_else(|| missing(id))?
+        .read(change.path)
+}
+
+fn missing(id: &str) -> StoreError {
+    StoreError::Missing {
+        what: format!("deployment `{id}`"),
+    }
+}
+
+/// Deployments, newest first.
+pub(super) fn list(
+    database: &Database,
+    filter: &Filter,
+    now: Timestamp,
+) -> Result<Vec<Deployment>, StoreError> {
+    let sql = format!(
+        "{SELECT} WHERE (?2 IS NULL OR d.application = ?2)
+           AND (?3 IS NULL OR d.environment = ?3)
+           AND (?4 = 0 OR d.state IN ('running', 'cut-off', 'stuck', 'frozen'))
+         ORDER BY d.started_at DESC, d.token DESC, d.id DESC LIMIT ?5"
+    );
+    let parameters = params![
+        number(now.0),
+        filter.application,
+        filter.environment,
+        i64::from(filter.open),
+        filter.limit.map_or(i64::MAX, i64::from)
+    ];
+    let found = database.rows(&sql, parameters, Found::take)?;
+    found
+        .into_iter()
+        .map(|found| found.read(&database.path))
+        .collect()
+}
+
+/// The one with that id, or the only one whose id begins so.
+pub(super) fn find(
+    database: &Database,
+    prefix: &str,
+    now: Timestamp,
+) -> Result<Option<Deployment>, StoreError> {
+    // The id itself comes first: it is the shortest that begins so.
+    let sql = format!(
+        "{SELECT} WHERE substr(d.id, 1, length(?2)) = ?2 ORDER BY length(d.id), d.id LIMIT ?3"
+    );
+    let parameters = params![number(now.0), prefix, CANDIDATES_MAX];
+    let found = database.rows(&sql, parameters, Found::take)?;
+    let sole = found.len() == 1;
+    let mut candidates = found.into_iter().map(|found| found.read(&database.path));
+    let Some(first) = candidates.next().transpose()? else {
+        return Ok(None);
+    };
+    if sole || first.id == prefix {
+        return Ok(Some(first));
+    }
+    let others = candidates.map(|other| other.map(|other| other.id));
+    let candidates = std::iter::once(Ok(first.id.clone()))
+        .chain(others)
+        .collect::<Result<_, _>>()?;
+    Err(StoreError::Ambiguous {
+        prefix: prefix.to_owned(),
+        candidates,
+    })
+}
+
+/// What the deployment with that id is pinned to.
+pub(super) fn pinned(database: &Database, id: &str) -> Result<Pinned, StoreError> {
+    let blob = |row: &Row<'_>, at: usize| {
+        let bytes: Vec<u8> = row.get(at + 1)?;
+        Ok::<_, rusqlite::Error>(Blob {
+            digest: row.get(at)?,
+            bytes: bytes.into(),
+        })
+    };
+    let found = database.first(
+        "SELECT d.brief, c.digest, c.bytes, s.digest, s.bytes
+         FROM deployments d JOIN blobs c ON c.digest = d.configuration_digest
+         JOIN blobs s ON s.digest = d.strategy_digest WHERE d.id = ?1",
+        [id],
+        |row| Ok((row.get::<_, String>(0)?, blob(row, 1)?, blob(row, 3)?)),
+    )?;
+    let (brief, configuration, strategy) = found.ok_or_else(|| missing(id))?;
+    let plugins = database.rows(
+        "SELECT kind, name, digest FROM plugin_pins WHERE deployment = ?1 ORDER BY kind, name",
+        [id],
+        |row| {
+            Ok(PluginPin {
+                kind: row.get(0)?,
+                name: row.get(1)?,
+                digest: row.get(2)?,
+            })
+        },
+    )?;
+    let brief = parse(&database.path, "brief", &brief)?;
+    Ok(Pinned {
+        brief,
+        configuration,
+        strategy,
+        plugins,
+    })
+}
