@@ -1,1 +1,32 @@
-//! To be written.
+//! What the end-to-end tests and the demonstration stand on: a world with a folder and an
+//! address of its own, releases made on the fly, real servers that end with the test, and a
+//! load that counts what clients see.
+//!
+//! Nothing here decides whether a test passed, and nothing is mocked.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails here fails the test that asked for it"
+)]
+
+pub mod address;
+pub mod artifact;
+pub mod fleet;
+pub mod load;
+pub mod nginx;
+pub mod process;
+pub mod programs;
+pub mod ran;
+pub mod sink;
+pub mod sshd;
+pub mod wait;
+pub mod world;
+
+pub use fleet::Fleet;
+pub use load::{Counted, Load, Mix};
+pub use nginx::Nginx;
+pub use process::Server;
+pub use ran::{Ran, Running};
+pub use sink::Sink;
+pub use sshd::Hosts;
+pub use world::World;
