@@ -17,6 +17,7 @@ pub mod nginx;
 pub mod process;
 pub mod programs;
 pub mod ran;
+pub mod record;
 pub mod sink;
 pub mod sshd;
 pub mod wait;
