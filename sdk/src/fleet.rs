@@ -1,0 +1,388 @@
+//! What strategies would each write for themselves: groups, shares in proportion, and rolling
+//! through groups in batches without ever taking the last member from under a share.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    Count, Deployment, Duration, Failure, Result, Target,
+    rollout::{self, Share},
+};
+
+/// How far apart two shares may be, in percent, and still be the same.
+const SAME: f64 = 0.01;
+
+/// How long each of several stages is watched: one time for all, or one for each.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected a time such as \"5m\", or a list of them"
+)]
+pub enum Soaks {
+    /// The same for all.
+    Same(Duration),
+    /// One for each; the last for those that come after.
+    Each(Vec<Duration>),
+}
+
+impl Soaks {
+    /// How long the stage at that place is watched.
+    pub fn at(&self, stage: usize) -> Duration {
+        match self {
+            Self::Same(soak) => *soak,
+            Self::Each(soaks) => soaks
+                .get(stage)
+                .or(soaks.last())
+                .copied()
+                .unwrap_or(Duration::ZERO),
+        }
+    }
+}
+
+/// The targets of one name in the configuration's `group`.
+#[derive(Clone, Debug)]
+pub struct Group<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// In the order of the configuration.
+    pub members: Vec<&'a Target>,
+}
+
+/// The targets of a deployment by group, and who gets how much of the traffic.
+#[derive(Clone, Debug)]
+pub struct Fleet<'a> {
+    deployment: &'a Deployment,
+    groups: Vec<Group<'a>>,
+    shares: BTreeMap<&'a str, f64>,
+    /// Targets that can take their part of their group's share.
+    ready: BTreeSet<&'a str>,
+    balancer: bool,
+    analysis: bool,
+}
+
+impl<'a> Fleet<'a> {
+    /// Sorts the targets, and reads the load balancer where there is one.
+    pub fn read(deployment: &'a Deployment) -> Result<Self> {
+        let details: Value = serde_json::from_str(&deployment.details)?;
+        let flag = |name: &str, default| details[name].as_bool().unwrap_or(default);
+        let mut groups: Vec<Group<'a>> = Vec::new();
+        for target in &deployment.targets {
+            match groups.iter_mut().find(|group| group.name == target.group) {
+                Some(group) => group.members.push(target),
+                None => groups.push(Group {
+                    name: &target.group,
+                    members: vec![target],
+                }),
+            }
+        }
+        let running = deployment
+            .active
+            .iter()
+            .filter(|(_, release)| release.is_some());
+        let ready = running.map(|(target, _)| target.as_str()).collect();
+        let (balancer, analysis) = (flag("balancer", true), flag("analysis", false));
+        let mut fleet = Self {
+            deployment,
+            groups,
+            shares: BTreeMap::new(),
+            ready,
+            balancer,
+            analysis,
+        };
+        if balancer {
+            let current = rollout::current()?;
+            for group in &fleet.groups {
+                let share = current.iter().find(|share| share.group == group.name);
+                if let Some(share) = share {
+                    fleet.shares.insert(group.name, share.percent);
+                }
+            }
+        }
+        Ok(fleet)
+    }
+
+    /// Every group, in the order of the configuration.
+    pub fn groups(&self) -> &[Group<'a>] {
+        &self.groups
+    }
+
+    /// The group of that name.
+    pub fn group(&self, name: &str) -> Result<&Group<'a>> {
+        self.groups
+            .iter()
+            .find(|group| group.name == name)
+            .ok_or_else(|| {
+                let names: Vec<&str> = self.groups.iter().map(|group| group.name).collect();
+                Failure::invalid(format!(
+                    "no target is in group `{name}`; the groups are: {}",
+                    names.join(", ")
+                ))
+            })
+    }
+
+    /// The names of all groups but one.
+    pub fn others(&self, name: &str) -> Vec<&'a str> {
+        self.groups
+            .iter()
+            .map(|group| group.name)
+            .filter(|each| *each != name)
+            .collect()
+    }
+
+    /// The members of these groups.
+    pub fn members(&self, groups: &[&str]) -> Vec<&'a Target> {
+        let chosen = self
+            .groups
+            .iter()
+            .filter(|group| groups.contains(&group.name));
+        chosen
+            .flat_map(|group| group.members.iter().copied())
+            .collect()
+    }
+
+    /// Every target.
+    pub fn targets(&self) -> &'a [Target] {
+        &self.deployment.targets
+    }
+
+    /// Whether the application runs nowhere yet.
+    pub fn is_first(&self) -> bool {
+        self.deployment
+            .active
+            .iter()
+            .all(|(_, release)| release.is_none())
+    }
+
+    /// Whether this goes back to an older release, where nothing need be soaked.
+    pub fn is_rollback(&self) -> bool {
+        self.deployment.purpose == "rollback"
+    }
+
+    /// Whether the target runs the deployment's release already.
+    pub fn runs_release(&self, target: &Target) -> bool {
+        self.deployment.active.iter().any(|(name, release)| {
+            *name == target.name && release.as_ref() == Some(&self.deployment.release.id)
+        })
+    }
+
+    /// Whether there is a load balancer.
+    pub fn is_balanced(&self) -> bool {
+        self.balancer
+    }
+
+    /// What the group gets of all traffic, in percent.
+    pub fn share(&self, group: &str) -> f64 {
+        self.shares.get(group).copied().unwrap_or(0.0)
+    }
+
+    /// `percent` for the groups named, in proportion to their members, and 0 for all others.
+    pub fn proportional(&self, percent: f64, groups: &[&str]) -> Vec<Share> {
+        let members = count(self.members(groups).len());
+        let part = |group: &Group| {
+            let named = groups.contains(&group.name);
+            if named {
+                percent * count(group.members.len()) / members
+            } else {
+                0.0
+            }
+        };
+        let share = |group: &Group| Share {
+            group: group.name.to_owned(),
+            percent: part(group),
+        };
+        self.groups.iter().map(share).collect()
+    }
+
+    /// `percent` for one group, and the rest for all others in proportion to their members.
+    pub fn with_share(&self, group: &str, percent: f64) -> Vec<Share> {
+        let mut shares = self.proportional(100.0 - percent, &self.others(group));
+        for share in shares.iter_mut().filter(|share| share.group == group) {
+            share.percent = percent;
+        }
+        shares
+    }
+
+    /// All traffic for everyone, in proportion to the groups' members.
+    pub fn evenly(&self) -> Vec<Share> {
+        let names: Vec<&str> = self.groups.iter().map(|group| group.name).collect();
+        self.proportional(100.0, &names)
+    }
+
+    /// Splits the traffic so, unless it is.
+    pub fn split(&mut self, shares: &[Share]) -> Result<()> {
+        let same = |share: &Share| {
+            let now = self.share(&share.group);
+            (now - share.percent).abs() <= SAME && (now > 0.0) == (share.percent > 0.0)
+        };
+        if shares.iter().all(same) {
+            return Ok(());
+        }
+        rollout::split(shares)?;
+        for group in &self.groups {
+            let share = shares.iter().find(|share| share.group == group.name);
+            self.shares
+                .insert(group.name, share.map_or(0.0, |share| share.percent));
+        }
+        Ok(())
+    }
+
+    /// Makes the release the one that runs on these, and waits until they are well. They must
+    /// get no traffic.
+    pub fn switch(&mut self, targets: &[&'a Target]) -> Result<()> {
+        rollout::activate(targets)?;
+        rollout::await_healthy(targets)
+    }
+
+    /// Watches the candidates for that long: by the operator's analysis where there is one.
+    /// Answers whether they passed; false where the analysis could not tell.
+    pub fn soak(
+        &self,
+        duration: Duration,
+        candidate: &[&Target],
+        baseline: &[&Target],
+    ) -> Result<bool> {
+        if duration.is_zero() || self.is_rollback() {
+            return Ok(true);
+        }
+        if self.analysis {
+            return Ok(rollout::watch(candidate, baseline, duration)?.kind == "passed");
+        }
+        rollout::wait(Some(duration))?;
+        Ok(true)
+    }
+
+    /// Gives the release to all members of these groups, batch by batch: takes the traffic
+    /// from the batch, switches it, and gives the traffic back.
+    ///
+    /// Where a batch has every ready member of a group, the group's share goes to the others
+    /// meanwhile. `after` is called with each batch and whether it was the last.
+    pub fn roll(
+        &mut self,
+        groups: &[&str],
+        batch: Count,
+        finally: Option<&[Share]>,
+        mut after: impl FnMut(&Self, &[&'a Target], bool) -> Result<()>,
+    ) -> Result<()> {
+        let mut pending = self.members(groups);
+        // Those that do not serve yet first within their group: then their group has one
+        // more before it lends one. Sorting is stable, so groups stay together.
+        let place = |target: &Target| {
+            self.groups
+                .iter()
+                .position(|group| group.name == target.group)
+        };
+        pending.sort_by_key(|target| (place(target), self.ready.contains(target.name.as_str())));
+        let size = batch.of(pending.len());
+        let batches: Vec<&[&'a Target]> = pending.chunks(size).collect();
+        for (number, members) in batches.iter().enumerate() {
+            let last = number + 1 == batches.len();
+            let back = finally.filter(|_| last);
+            self.roll_batch(members, back)?;
+            after(self, members, last)?;
+        }
+        match finally {
+            Some(shares) if self.balancer => self.split(shares),
+            _ => Ok(()),
+        }
+    }
+
+    fn roll_batch(&mut self, batch: &[&'a Target], back: Option<&[Share]>) -> Result<()> {
+        if !self.balancer {
+            return self.switch(batch);
+        }
+        let before = self.named_shares();
+        let emptied = self.emptied_by(batch);
+        if !emptied.is_empty() {
+            let without = self.shares_without(&emptied)?;
+            self.split(&without)?;
+        }
+        let gets_traffic = |target: &Target| {
+            self.share(&target.group) > 0.0 && self.ready.contains(target.name.as_str())
+        };
+        let drained: Vec<&Target> = batch
+            .iter()
+            .copied()
+            .filter(|target| gets_traffic(target))
+            .collect();
+        if !drained.is_empty() {
+            rollout::drain(&drained)?;
+        }
+        self.switch(batch)?;
+        let absent = |target: &&Target| !self.ready.contains(target.name.as_str());
+        let mut restored = drained;
+        restored.extend(batch.iter().copied().filter(absent));
+        if !restored.is_empty() {
+            rollout::restore(&restored)?;
+        }
+        self.ready
+            .extend(batch.iter().map(|target| target.name.as_str()));
+        if emptied.is_empty() {
+            Ok(())
+        } else {
+            self.split(back.unwrap_or(&before))
+        }
+    }
+
+    /// The groups with a share whose ready members are all in the batch.
+    fn emptied_by(&self, batch: &[&Target]) -> Vec<&'a str> {
+        let stays = |target: &&&Target| {
+            self.ready.contains(target.name.as_str())
+                && !batch.iter().any(|other| other.name == target.name)
+        };
+        let emptied = self.groups.iter().filter(|group| {
+            self.share(group.name) > 0.0 && !group.members.iter().any(|target| stays(&target))
+        });
+        emptied.map(|group| group.name).collect()
+    }
+
+    fn named_shares(&self) -> Vec<Share> {
+        let share = |group: &Group| Share {
+            group: group.name.to_owned(),
+            percent: self.share(group.name),
+        };
+        self.groups.iter().map(share).collect()
+    }
+
+    /// The shares as they are, but 0 for the groups named, and more for the others.
+    fn shares_without(&self, emptied: &[&str]) -> Result<Vec<Share>> {
+        let stays = |share: &Share| !emptied.contains(&share.group.as_str());
+        let mut shares = self.named_shares();
+        let left: f64 = shares
+            .iter()
+            .filter(|share| stays(share))
+            .map(|share| share.percent)
+            .sum();
+        if left <= 0.0 {
+            return Err(Failure::invalid(
+                "the batch has every target that gets traffic, so nothing would be left to \
+                 serve; make `batch` smaller, or accept a downtime with the strategy `simple`",
+            ));
+        }
+        for share in &mut shares {
+            share.percent = if stays(share) {
+                share.percent * 100.0 / left
+            } else {
+                0.0
+            };
+        }
+        Ok(shares)
+    }
+}
+
+/// A count of targets as a factor.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "there are far fewer than 2^52 targets"
+)]
+fn count(targets: usize) -> f64 {
+    targets as f64
+}
+
+/// The percentage as people write it: without zeros that say nothing.
+pub fn display_percent(percent: f64) -> String {
+    let rounded = (percent * 100.0).round() / 100.0;
+    format!("{rounded} %")
+}
