@@ -1,0 +1,50 @@
+//! `runtime unlock`: takes the lease away from whoever holds it, with a reason.
+
+use clap::Args;
+
+use crate::{
+    assemble::Place,
+    cli::Chosen,
+    exit,
+    report::{Problem, Reason},
+    system,
+    terminal::Terminal,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Unlock {
+    /// Why; it is kept in the audit
+    #[arg(long, value_name = "WHY")]
+    reason: String,
+    #[command(flatten)]
+    chosen: Chosen,
+}
+
+impl Unlock {
+    pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
+        if self.reason.trim().is_empty() {
+            return Err(Problem::new(Reason::Usage, "`--reason` must say why"));
+        }
+        let place = Place::open(&self.chosen)?;
+        let by = place.owner("unlock");
+        let broken =
+            place.wait(place.store.break_lease(&place.scope(), &by, &self.reason, system::now()))?;
+        match broken {
+            Some(held) => {
+                terminal.line(&format!(
+                    "took the lease of {} away from {}, who had it since {}",
+                    place.scope(),
+                    held.owner,
+                    system::readable(held.since),
+                ));
+                if let Some(deployment) = held.owner.deployment {
+                    terminal.line(&format!(
+                        "  deployment {deployment} may be half done: `runtime rollback {deployment}` takes it back"
+                    ));
+                }
+            }
+            None => terminal.line(&format!("nobody held the lease of {}", place.scope())),
+        }
+        Ok(exit::DONE)
+    }
+}

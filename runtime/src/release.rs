@@ -1,0 +1,129 @@
+//! From what the configuration names to a release: the artifact, its digest and its id.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use engine::{Name, Release, Timestamp};
+use machines::{Artifact, ArtifactError, ArtifactSource, ErrorKind, MachineError};
+use store::{KnownRelease, ReleaseQuery, Store};
+
+use crate::{
+    report::{Problem, Reason},
+    system,
+};
+
+/// What a `{version}` in the artifact's name stands for.
+const VERSION: &str = "{version}";
+
+/// A release that is about to go out.
+pub(crate) struct Found {
+    /// The release.
+    pub(crate) release: Release,
+    /// The artifact as the configuration names it, version filled in.
+    pub(crate) artifact: String,
+    /// Looked through from end to end.
+    pub(crate) opened: Arc<Artifact>,
+}
+
+/// Finds the artifact of a version. The same version and contents are the same release, unless
+/// `anew`.
+pub(crate) async fn find(
+    store: &dyn Store,
+    application: &str,
+    template: &str,
+    version: &str,
+    folder: &Path,
+    anew: bool,
+) -> Result<Found, Problem> {
+    let artifact = template.replace(VERSION, version);
+    let path = folder.join(&artifact);
+    let opened = open(path).await.map_err(|error| unusable(&error, template, version))?;
+    let digest = opened.digest().to_owned();
+    let query = ReleaseQuery::Same { version: version.to_owned(), digest: digest.clone() };
+    let known = if anew { Vec::new() } else { store.releases(application, &query).await? };
+    let release = match known.into_iter().next() {
+        Some(known) => known.release,
+        None => Release {
+            id: id(version, system::now()),
+            version: version.to_owned(),
+            digest,
+            labels: Vec::new(),
+            details: serde_json::Value::Null,
+        },
+    };
+    Ok(Found { release, artifact, opened: Arc::new(opened) })
+}
+
+async fn open(path: PathBuf) -> Result<Artifact, ArtifactError> {
+    let reading = path.clone();
+    tokio::task::spawn_blocking(move || Artifact::open(&reading)).await.unwrap_or_else(|fault| {
+        Err(ArtifactError::Unreadable { path, source: std::io::Error::other(fault) })
+    })
+}
+
+fn unusable(error: &ArtifactError, template: &str, version: &str) -> Problem {
+    let problem = Problem::new(Reason::Refused, "the artifact cannot be used; nothing was deployed")
+        .cause(error);
+    match error {
+        ArtifactError::Missing(_) => problem.hint(format!(
+            "`[release] artifact` is `{template}`, and `--version {version}` was asked for: build it first, or name another version"
+        )),
+        _ => problem,
+    }
+}
+
+/// `5.0.0-20251116T103045Z`: unique, and sorts by time within a version.
+fn id(version: &str, at: Timestamp) -> Name {
+    // A release's id becomes a directory's name.
+    let safe = |c: char| if c.is_ascii_alphanumeric() || ".-_+".contains(c) { c } else { '-' };
+    let version: String = version.chars().map(safe).collect();
+    Name::from(format!("{version}-{}", system::compact(at)))
+}
+
+/// The artifacts of the releases of one deployment, opened when first needed.
+pub(crate) struct Artifacts {
+    folder: PathBuf,
+    named: BTreeMap<String, String>,
+    opened: Mutex<BTreeMap<String, Arc<Artifact>>>,
+}
+
+impl Artifacts {
+    /// Knows where the artifacts of `releases` were found when they were first deployed.
+    pub(crate) fn new(folder: &Path, releases: &[KnownRelease]) -> Self {
+        let named = releases.iter().map(|known| (known.release.id.to_string(), known.artifact.clone()));
+        Self { folder: folder.to_owned(), named: named.collect(), opened: Mutex::default() }
+    }
+
+    /// Adds one that is open already.
+    pub(crate) fn add(&mut self, found: &Found) {
+        let id = found.release.id.to_string();
+        self.named.insert(id.clone(), found.artifact.clone());
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(id, found.opened.clone());
+    }
+
+    /// The artifact as the configuration named it.
+    pub(crate) fn reference(&self, release: &str) -> Option<&str> {
+        self.named.get(release).map(String::as_str)
+    }
+}
+
+#[async_trait]
+impl ArtifactSource for Artifacts {
+    async fn artifact(&self, release: &str) -> Result<Arc<Artifact>, MachineError> {
+        let known = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(release).cloned();
+        if let Some(artifact) = known {
+            return Ok(artifact);
+        }
+        let Some(named) = self.named.get(release) else {
+            let text = format!("nothing is known of a release `{release}`");
+            return Err(MachineError::new(ErrorKind::Missing, text));
+        };
+        let artifact = Arc::new(open(self.folder.join(named)).await?);
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(opened.entry(release.to_owned()).or_insert(artifact).clone())
+    }
+}
