@@ -27,3 +27,57 @@ pub(super) fn translate(path: &Path, error: &Error) -> StoreError {
         _ => StoreError::Statement { path, reason },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn check(code: i32, expected: &str) {
+        let error = Error::SqliteFailure(ffi::Error::new(code), Some("it said so".to_owned()));
+        let translated = translate(Path::new("state.db"), &error);
+        assert_eq!(translated.to_string(), expected);
+        let busy = matches!(translated, StoreError::Busy { .. });
+        assert_eq!(translated.is_transient(), busy);
+    }
+
+    #[test]
+    fn every_failure_says_what_to_do() {
+        check(
+            ffi::SQLITE_READONLY_DIRECTORY,
+            "state.db is read-only; give this user the right to write it and its directory",
+        );
+        check(
+            ffi::SQLITE_FULL,
+            "no room left for state.db; free some space on that disk, and try again",
+        );
+        check(
+            ffi::SQLITE_BUSY_SNAPSHOT,
+            "state.db is locked by another process; try again when it is done",
+        );
+        check(
+            ffi::SQLITE_IOERR_FSYNC,
+            "state.db cannot be read or written: it said so; check the disk that it is on",
+        );
+        check(
+            ffi::SQLITE_CORRUPT_INDEX,
+            "state.db is damaged (it said so); put a copy back, or move it away to begin without \
+             history",
+        );
+        check(
+            ffi::SQLITE_CANTOPEN,
+            "state.db cannot be opened: it said so; check that the directory exists, belongs to \
+             you and can be written",
+        );
+        check(
+            ffi::SQLITE_NOTADB,
+            "state.db is not a state store: it said so; move it out of the way, or name another \
+             state directory",
+        );
+        check(
+            ffi::SQLITE_CONSTRAINT_FOREIGNKEY,
+            "state.db refused: it said so",
+        );
+    }
+}

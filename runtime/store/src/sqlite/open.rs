@@ -169,3 +169,68 @@ fn migrate(
         .map_err(sql)?;
     transaction.commit().map_err(sql)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = "CREATE TABLE word (text TEXT); INSERT INTO word VALUES ('kept')";
+    const SECOND: &str = "ALTER TABLE word ADD COLUMN length BIGINT";
+
+    fn prepared(path: &Path, migrations: &[&str]) -> Result<Connection, StoreError> {
+        create(path).unwrap();
+        let mut connection = connect(path).unwrap();
+        prepare(&mut connection, path, migrations).map(|()| connection)
+    }
+
+    fn words(connection: &Connection, columns: &str) -> rusqlite::Result<String> {
+        connection.query_row(&format!("SELECT {columns} FROM word"), [], |row| row.get(0))
+    }
+
+    #[test]
+    fn older_schema_is_brought_up_to_date() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.db");
+        drop(prepared(&path, &[FIRST]).unwrap());
+
+        let connection = prepared(&path, &[FIRST, SECOND]).unwrap();
+
+        let newest = words(&connection, "text || coalesce(length, '')").unwrap();
+        assert_eq!(newest, "kept");
+        drop(connection);
+        let refused = prepared(&path, &[FIRST]).unwrap_err();
+        assert_eq!(
+            refused,
+            StoreError::Newer {
+                path,
+                found: 2,
+                known: 1
+            }
+        );
+    }
+
+    #[test]
+    fn step_that_fails_leaves_the_older_schema() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.db");
+        drop(prepared(&path, &[FIRST]).unwrap());
+
+        prepared(&path, &[FIRST, SECOND, "CREATE TABLE word (again TEXT)"]).unwrap_err();
+
+        let connection = prepared(&path, &[FIRST]).unwrap();
+        assert_eq!(words(&connection, "text").unwrap(), "kept");
+        words(&connection, "length").unwrap_err();
+    }
+
+    #[test]
+    fn commits_wait_for_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = prepared(&directory.path().join("state.db"), &[FIRST]).unwrap();
+        let pragma = |name: &str| -> rusqlite::Result<i64> {
+            connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+        };
+        assert_eq!(pragma("synchronous"), Ok(2));
+        assert_eq!(pragma("foreign_keys"), Ok(1));
+        assert_eq!(pragma("busy_timeout"), Ok(5_000));
+    }
+}

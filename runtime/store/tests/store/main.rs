@@ -1,0 +1,84 @@
+//! What every store must do, held against each that there is; and what a file must do.
+
+mod audits;
+mod crash;
+mod deployments;
+mod file;
+mod fixture;
+mod journals;
+mod leases;
+mod notes;
+mod releases;
+
+use std::sync::Arc;
+
+use store::Store;
+
+/// An empty store, which can be opened more than once.
+pub(crate) trait World {
+    /// Another handle on the same store.
+    fn open(&self) -> Arc<dyn Store>;
+}
+
+/// One test per case.
+macro_rules! conformance {
+    ($world:expr; $($module:ident: $($case:ident),+;)+) => {
+        $($(
+            #[tokio::test]
+            async fn $case() {
+                super::$module::$case(&$world).await;
+            }
+        )+)+
+    };
+}
+
+/// The cases, each with a world of its own.
+macro_rules! every_case {
+    ($world:expr) => {
+        conformance! { $world;
+            leases: lease_is_held_by_one, lease_is_for_one_scope, lease_that_ran_out_is_taken_over,
+                token_grows_past_release_and_break, renewal_lengthens_and_never_shortens,
+                renewal_of_a_lost_lease_fails, release_of_a_lost_lease_changes_nothing,
+                break_is_audited_and_cuts_off, contenders_get_it_one_at_a_time;
+            deployments: beginning_keeps_everything, beginning_is_one_step,
+                unfinished_deployment_is_in_the_way, unfinished_deployment_is_given_up,
+                running_without_a_lease_is_cut_off, list_is_filtered_and_newest_first,
+                id_may_be_a_beginning, reopened_deployment_goes_on, settled_deployment_stays_so;
+            journals: record_comes_back_as_written, record_has_no_gap,
+                record_is_refused_after_the_lease_ran_out, record_is_refused_after_takeover,
+                outcome_counts_until_the_lease_is_taken, outcome_is_written_once,
+                further_attempt_replaces_the_one_under_way, verdict_is_kept,
+                too_large_a_record_is_refused;
+            audits: entries_ride_along, entries_are_flushed, audit_is_sealed_across_handles;
+            releases: same_release_is_known_once, id_names_one_release,
+                releases_are_found, current_release_follows_the_deployments;
+            notes: note_is_seen_at_once_and_kept, lock_is_held_by_one, lost_lock_is_not_renewed;
+        }
+    };
+}
+
+mod sqlite {
+    use std::sync::Arc;
+
+    use store::{Sqlite, Store};
+
+    struct File {
+        directory: tempfile::TempDir,
+    }
+
+    impl File {
+        fn new() -> Self {
+            Self {
+                directory: tempfile::tempdir().unwrap(),
+            }
+        }
+    }
+
+    impl super::World for File {
+        fn open(&self) -> Arc<dyn Store> {
+            Arc::new(Sqlite::open(self.directory.path().join("state.db")).unwrap())
+        }
+    }
+
+    every_case!(File::new());
+}
