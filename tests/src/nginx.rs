@@ -47,6 +47,15 @@ impl Nginx {
         self.folder.join("upstreams/app.conf")
     }
 
+    /// The load balancer in a configuration.
+    pub fn toml(&self) -> String {
+        let file = self.upstream_file();
+        format!(
+            "\n[load-balancer]\nuse = \"nginx\"\nupstream = \"{UPSTREAM}\"\nfile = \"{}\"\n",
+            file.display()
+        )
+    }
+
     /// The folder with a program `nginx` that speaks to this nginx and no other.
     pub fn programs(&self) -> PathBuf {
         self.folder.join("bin")

@@ -51,6 +51,7 @@ impl Running {
     }
 
     /// Waits for its end.
+    #[must_use]
     pub fn wait(mut self) -> Ran {
         let status = loop {
             if let Some(status) = self.process.try_wait().unwrap() {
@@ -119,7 +120,6 @@ impl Drop for Running {
 
 /// How a program ended.
 #[derive(Debug)]
-#[must_use]
 pub struct Ran {
     name: String,
     status: ExitStatus,

@@ -4,7 +4,7 @@
 use std::{
     fmt::Write,
     fs,
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -26,10 +26,21 @@ pub struct Hosts {
 struct Host {
     name: String,
     ip: Ipv4Addr,
-    /// None where nothing, or something silent, listens.
-    _server: Option<Server>,
-    /// Holds the port of a silent host: connections are accepted, and nothing ever answers.
-    _silent: Option<TcpListener>,
+    folder: PathBuf,
+    face: Face,
+}
+
+/// What listens there.
+#[derive(Debug)]
+enum Face {
+    Nobody,
+    /// Connections are accepted, by the system, and nothing ever answers.
+    Silence {
+        _listener: TcpListener,
+    },
+    Sshd {
+        _server: Server,
+    },
 }
 
 /// What a host is like.
@@ -41,28 +52,36 @@ pub enum Nature {
     Refusing,
     /// Accepts connections and never says a word.
     Silent,
+    /// Has another key than the one that is known.
+    Impostor,
 }
 
 impl Hosts {
-    /// Starts hosts of these names, and writes a `.ssh` into the world's home with which the
-    /// program reaches them by name.
-    pub fn start(world: &World, hosts: &[(&str, Nature)]) -> Self {
+    /// Starts hosts of these names, all well, and writes a `.ssh` into the world's home that
+    /// knows them.
+    pub fn start(world: &World, names: &[&str]) -> Self {
         let user = user();
         let home = world.file("home/.ssh");
         fs::create_dir_all(&home).unwrap();
         fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
         keygen(&home.join("id_ed25519"));
-        let hosts: Vec<_> = hosts
-            .iter()
-            .map(|(name, nature)| start(world, name, *nature))
-            .collect();
-        let mut known = String::new();
-        for host in &hosts {
-            let key = fs::read_to_string(folder(world, &host.name).join("hostkey.pub")).unwrap();
-            writeln!(known, "[{}]:{PORT} {}", host.ip, key.trim()).unwrap();
-        }
+        let authorized = home.join("id_ed25519.pub");
+        let host = |name: &&str| Host::start(name, &world.file("ssh").join(name), &authorized);
+        let hosts: Vec<_> = names.iter().map(host).collect();
+        let known: String = hosts.iter().map(Host::known).collect();
         fs::write(home.join("known_hosts"), known).unwrap();
         Self { hosts, user }
+    }
+
+    /// Ends what listens on a host, and puts something else there.
+    pub fn become_of(&mut self, name: &str, nature: Nature) {
+        let host = self
+            .hosts
+            .iter_mut()
+            .find(|host| host.name == name)
+            .unwrap();
+        host.face = Face::Nobody;
+        host.face = host.wear(nature);
     }
 
     /// `[machines.NAME]` for each.
@@ -87,34 +106,55 @@ impl Hosts {
     }
 }
 
-fn start(world: &World, name: &str, nature: Nature) -> Host {
-    let (folder, ip) = (folder(world, name), address::next());
-    fs::create_dir_all(folder.join("home")).unwrap();
-    keygen(&folder.join("hostkey"));
-    let silent = (nature == Nature::Silent).then(|| TcpListener::bind((ip, PORT)).unwrap());
-    let server = (nature == Nature::Well).then(|| {
-        let key = world.file("home/.ssh/id_ed25519.pub");
-        let config = folder.join("sshd_config");
-        fs::write(&config, configuration(&folder, ip, &key)).unwrap();
-        let mut command = Command::new("/usr/sbin/sshd");
-        let mut server = Server::start(
-            &format!("sshd-{name}"),
-            &folder,
-            command.args(["-D", "-e", "-f"]).arg(&config),
-        );
-        server.until_ready(|| std::net::TcpStream::connect((ip, PORT)).ok());
-        server
-    });
-    Host {
-        name: name.to_owned(),
-        ip,
-        _server: server,
-        _silent: silent,
+impl Host {
+    fn start(name: &str, folder: &Path, authorized: &Path) -> Self {
+        fs::create_dir_all(folder.join("home")).unwrap();
+        for key in ["hostkey", "otherkey"] {
+            keygen(&folder.join(key));
+        }
+        let ip = address::next();
+        fs::write(
+            folder.join("sshd_config"),
+            configuration(folder, ip, authorized),
+        )
+        .unwrap();
+        let (name, folder) = (name.to_owned(), folder.to_owned());
+        let mut host = Self {
+            name,
+            ip,
+            folder,
+            face: Face::Nobody,
+        };
+        host.face = host.wear(Nature::Well);
+        host
     }
-}
 
-fn folder(world: &World, name: &str) -> PathBuf {
-    world.file("ssh").join(name)
+    fn wear(&self, nature: Nature) -> Face {
+        let key = match nature {
+            Nature::Refusing => return Face::Nobody,
+            Nature::Silent => {
+                return Face::Silence {
+                    _listener: TcpListener::bind((self.ip, PORT)).unwrap(),
+                };
+            }
+            Nature::Well => "hostkey",
+            Nature::Impostor => "otherkey",
+        };
+        let mut command = Command::new("/usr/sbin/sshd");
+        command
+            .args(["-D", "-e", "-f"])
+            .arg(self.folder.join("sshd_config"));
+        command.arg("-h").arg(self.folder.join(key));
+        let mut server = Server::start(&format!("sshd-{}", self.name), &self.folder, &mut command);
+        server.until_ready(|| TcpStream::connect((self.ip, PORT)).ok());
+        Face::Sshd { _server: server }
+    }
+
+    /// Its line in `known_hosts`.
+    fn known(&self) -> String {
+        let key = fs::read_to_string(self.folder.join("hostkey.pub")).unwrap();
+        format!("[{}]:{PORT} {}\n", self.ip, key.trim())
+    }
 }
 
 /// The home is set because the shell reads its start-up files there: those of the user who
@@ -124,7 +164,6 @@ fn configuration(folder: &Path, ip: Ipv4Addr, authorized: &Path) -> String {
     format!(
         "ListenAddress {ip}
 Port {PORT}
-HostKey {folder}/hostkey
 PidFile {folder}/pid
 AuthorizedKeysFile {authorized}
 StrictModes no

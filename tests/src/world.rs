@@ -99,6 +99,7 @@ impl World {
     }
 
     /// Runs the program to its end.
+    #[must_use]
     pub fn run(&self, arguments: &[&str]) -> Ran {
         self.start(arguments).wait()
     }

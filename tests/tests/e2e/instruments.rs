@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use tests::{Hosts, Load, Mix, Nginx, Server, World, load::Kind, sshd::Nature, wait};
+use tests::{Hosts, Load, Mix, Nginx, Server, World, load::Kind, wait};
 
 fn hello(world: &World, version: &str, behaviour: &str, address: &str) -> Server {
     let release = world.bad_release(version, behaviour);
@@ -101,7 +101,7 @@ fn a_release_that_stops_says_goodbye_to_its_sockets() {
 #[test]
 fn the_servers_are_real_and_end_with_the_world() {
     let world = World::new();
-    let hosts = Hosts::start(&world, &[("one", Nature::Well), ("two", Nature::Well)]);
+    let hosts = Hosts::start(&world, &["one", "two"]);
     for name in ["one", "two"] {
         let (host, port) = (hosts.address(name), "2200");
         let host = format!("{}@{}", hosts.user(), host.split(':').next().unwrap());

@@ -1,4 +1,17 @@
 //! The whole program, run as its users run it, against real servers and under real traffic.
 //! No test asserts on time; what took how long is printed.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::print_stdout,
+    reason = "what was measured is part of what a test says"
+)]
+
+mod bad_releases;
 mod instruments;
+mod interrupted;
+mod locked;
+mod nginx;
+mod scene;
+mod ssh;
+mod strategies;

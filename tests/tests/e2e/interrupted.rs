@@ -1,0 +1,79 @@
+//! A deployment that is ended in its middle: by a signal that it sees, and by one that it does
+//! not.
+
+use rustix::process::Signal;
+use tests::{Load, Mix};
+
+use crate::scene::{THREE, behind_the_proxy, deploy, status};
+
+/// Long enough to be in its middle.
+const CANARY: &str = "\n[strategy]\nuse = \"canary\"\nstages = [25, 50]\nsoak = \"30s\"\n";
+
+#[test]
+fn killed_in_the_middle_and_rolled_back() {
+    let (world, fleet) = behind_the_proxy(THREE, CANARY);
+    let (disk, traffic) = (fleet.on_disk(), status(&world)["traffic"].clone());
+    world.release("2.0");
+    world.release("3.0");
+    let load = Load::of(Mix::ALL, &fleet.balancer);
+    let mut deploying = world.start(&deploy("2.0"));
+    deploying.until_printed("25 %");
+    load.until_answered(50);
+    deploying.signal(Signal::KILL);
+    assert_eq!(deploying.wait().signal(), Some(9));
+
+    world.run(&["status"]).expect(0).says("cut off");
+    // Nobody builds on it before it is brought to an end.
+    let refused = world.run(&deploy("3.0"));
+    println!("{refused}");
+    assert!(matches!(refused.code(), Some(4 | 5)), "{refused}");
+
+    let rolled_back = world.run(&["rollback", "--yes"]).expect(0);
+    println!("{rolled_back}");
+    fleet.all_on("1.0");
+    assert_eq!(fleet.on_disk(), disk, "{rolled_back}");
+    assert_eq!(status(&world)["traffic"], traffic, "{rolled_back}");
+    load.until_answered(50);
+    let counted = load.end();
+    println!("{counted}");
+    assert_eq!(counted.failures().len(), 0, "{counted}\n{rolled_back}");
+    assert!(counted.versions().contains(&"2.0"));
+
+    world.deploy("3.0", 0);
+}
+
+#[test]
+fn an_interrupt_takes_everything_back() {
+    let (world, fleet) = behind_the_proxy(THREE, CANARY);
+    let (disk, traffic) = (fleet.on_disk(), status(&world)["traffic"].clone());
+    world.release("2.0");
+    let load = Load::of(Mix::ALL, &fleet.balancer);
+    let mut deploying = world.start(&deploy("2.0"));
+    deploying.until_printed("25 %");
+    deploying.signal(Signal::INT);
+    let ran = deploying.wait().expect(1);
+    fleet.all_on("1.0");
+    assert_eq!(fleet.on_disk(), disk, "{ran}");
+    assert_eq!(status(&world)["traffic"], traffic, "{ran}");
+    let counted = load.end();
+    assert_eq!(counted.failures().len(), 0, "{counted}\n{ran}");
+}
+
+#[test]
+fn a_second_interrupt_ends_it_at_once_and_the_record_survives() {
+    let (world, fleet) = behind_the_proxy(THREE, CANARY);
+    let disk = fleet.on_disk();
+    world.release("2.0");
+    let mut deploying = world.start(&deploy("2.0"));
+    deploying.until_printed("25 %");
+    deploying.signal(Signal::INT);
+    deploying.signal(Signal::INT);
+    let ran = deploying.wait();
+    println!("{ran}");
+    // The first may already have done its work by the time the second is seen.
+    if ran.code() != Some(1) {
+        world.run(&["rollback", "--yes"]).expect(0);
+    }
+    fleet.all_on("1.0");
+    assert_eq!(fleet.on_disk(), disk);
+}

@@ -1,0 +1,107 @@
+//! A real nginx in front of the targets. It closes idle kept connections when it reloads, so
+//! clients that neither retry nor open new ones can lose a request then: those are counted,
+//! beside what a bare reload costs.
+
+use tests::{Fleet, Load, Mix, Nginx, World, load::Kind, record};
+
+use crate::scene::{CANARY, LIMITS, THREE, deploy, play, shown};
+
+fn behind_nginx(strategy: &str) -> (World, Fleet, Nginx) {
+    let mut world = World::new();
+    let fleet = Fleet::new(&world, THREE);
+    let nginx = Nginx::start(&world, &fleet.balancer);
+    let path = std::env::var("PATH").unwrap_or_default();
+    world.set("PATH", &format!("{}:{path}", nginx.programs().display()));
+    world.configure(&[&fleet.toml(), &nginx.toml(), LIMITS, strategy]);
+    world.release("1.0");
+    world.deploy("1.0", 0);
+    (world, fleet, nginx)
+}
+
+/// How many changes of the load balancer the last deployment asked for.
+fn changes(world: &World) -> usize {
+    record::entries(&shown(world))
+        .iter()
+        .filter(|entry| entry.effect == "apply")
+        .count()
+}
+
+#[test]
+fn canary_with_as_many_reloads_as_changes_and_careful_clients_notice_nothing() {
+    let (world, fleet, nginx) = behind_nginx(CANARY);
+    world.release("2.0");
+    let before = nginx.reloads();
+    let played = play(&world, &fleet, Mix::CAREFUL, &deploy("2.0"));
+    assert_eq!(played.ran.code(), Some(0), "{}", played.ran);
+    played.nobody_noticed();
+    fleet.all_on("2.0");
+    let (reloads, changes) = (nginx.reloads() - before, changes(&world));
+    println!("{changes} changes, {reloads} reloads");
+    assert!(
+        reloads <= changes,
+        "{reloads} reloads for {changes} changes"
+    );
+}
+
+#[test]
+fn losses_of_kept_connections_are_nginx_s_own() {
+    let (world, fleet, nginx) = behind_nginx(CANARY);
+    world.release("2.0");
+    let before = nginx.reloads();
+    let played = play(&world, &fleet, Mix::KEPT, &deploy("2.0"));
+    assert_eq!(played.ran.code(), Some(0), "{}", played.ran);
+    let reloads = nginx.reloads() - before;
+
+    // The same number of reloads with nothing changed, under the same load.
+    let load = Load::of(Mix::KEPT, &fleet.balancer);
+    load.until_answered(100);
+    for _ in 0..reloads {
+        nginx.reload();
+        load.until_answered(100);
+    }
+    let bare = load.end();
+    let lost = |counted: &tests::Counted| {
+        (
+            counted.failures_of(Kind::KeptGet),
+            counted.failures_of(Kind::KeptPost),
+        )
+    };
+    println!(
+        "{reloads} reloads: lost {:?} (GET, POST) of {} in the deployment, {:?} of {} by bare reloads",
+        lost(&played.counted),
+        played.counted.requests(),
+        lost(&bare),
+        bare.requests(),
+    );
+    // Each reload can cost each of the two connections one request.
+    let failures = played.counted.failures();
+    assert!(
+        failures.len() <= 2 * reloads,
+        "{}\n{}",
+        played.counted,
+        played.ran
+    );
+}
+
+#[test]
+fn a_file_that_nginx_refuses_changes_nothing() {
+    let (world, fleet, nginx) = behind_nginx(CANARY);
+    world.release("2.0");
+    // Somebody else's mistake, found by the test that comes before a reload.
+    world.write(
+        "nginx/upstreams/other.conf",
+        "upstream broken { nonsense; }\n",
+    );
+    let (disk, reloads) = (fleet.on_disk(), nginx.reloads());
+    let played = play(&world, &fleet, Mix::CAREFUL, &deploy("2.0"));
+    assert_ne!(played.ran.code(), Some(0), "{}", played.ran);
+    played.nobody_noticed();
+    assert!(
+        played.ran.all().contains("nonsense"),
+        "nginx's own words: {}",
+        played.ran
+    );
+    assert_eq!(nginx.reloads(), reloads);
+    fleet.all_on("1.0");
+    assert_eq!(fleet.on_disk(), disk, "{}", played.ran);
+}
