@@ -236,6 +236,20 @@ impl<'a> Fleet<'a> {
         rollout::await_healthy(targets)
     }
 
+    /// Targets on which nothing runs yet.
+    pub fn absent(&self) -> Vec<&'a Target> {
+        let absent = |target: &&Target| !self.ready.contains(target.name.as_str());
+        self.targets().iter().filter(absent).collect()
+    }
+
+    /// Splits the traffic in proportion to the groups' members where none of it goes anywhere.
+    pub fn serve(&mut self) -> Result<()> {
+        if self.balancer && self.shares.values().all(|share| *share <= 0.0) {
+            return self.split(&self.evenly());
+        }
+        Ok(())
+    }
+
     /// Watches the candidates for that long: by the operator's analysis where there is one.
     /// Answers whether they passed; false where the analysis could not tell.
     pub fn soak(
@@ -254,33 +268,45 @@ impl<'a> Fleet<'a> {
         Ok(true)
     }
 
-    /// Gives the release to all members of these groups, batch by batch: takes the traffic
-    /// from the batch, switches it, and gives the traffic back.
+    /// Puts the release on every target at once and lets all of them serve, as where it runs
+    /// nowhere yet.
+    pub fn first(&mut self) -> Result<()> {
+        let all: Vec<&Target> = self.targets().iter().collect();
+        rollout::begin("install");
+        rollout::install(&all)?;
+        rollout::begin("activate");
+        self.switch(&all)?;
+        if self.balancer {
+            rollout::begin("traffic");
+            self.split(&self.evenly())?;
+        }
+        Ok(())
+    }
+
+    /// Gives the release to these targets, batch by batch: takes the traffic from the batch,
+    /// switches it, and gives the traffic back; at the end, `finally` splits it.
     ///
     /// Where a batch has every ready member of a group, the group's share goes to the others
     /// meanwhile. `after` is called with each batch and whether it was the last.
     pub fn roll(
         &mut self,
-        groups: &[&str],
+        targets: &[&'a Target],
         batch: Count,
         finally: Option<&[Share]>,
         mut after: impl FnMut(&Self, &[&'a Target], bool) -> Result<()>,
     ) -> Result<()> {
-        let mut pending = self.members(groups);
-        // Those that do not serve yet first within their group: then their group has one
-        // more before it lends one. Sorting is stable, so groups stay together.
-        let place = |target: &Target| {
-            self.groups
-                .iter()
-                .position(|group| group.name == target.group)
-        };
-        pending.sort_by_key(|target| (place(target), self.ready.contains(target.name.as_str())));
-        let size = batch.of(pending.len());
-        let batches: Vec<&[&'a Target]> = pending.chunks(size).collect();
+        let mut pending = targets.to_vec();
+        // Those that do not serve yet first within their group: then it has one more before it
+        // lends one. Groups stay together.
+        let group = |target: &Target| targets.iter().position(|each| each.group == target.group);
+        pending.sort_by_key(|target| (group(target), self.ready.contains(target.name.as_str())));
+        let batches: Vec<&[&'a Target]> = pending.chunks(batch.of(pending.len())).collect();
         for (number, members) in batches.iter().enumerate() {
             let last = number + 1 == batches.len();
-            let back = finally.filter(|_| last);
-            self.roll_batch(members, back)?;
+            if batches.len() > 1 {
+                rollout::begin(&format!("batch {} of {}", number + 1, batches.len()));
+            }
+            self.roll_batch(members, finally.filter(|_| last))?;
             after(self, members, last)?;
         }
         match finally {
@@ -379,10 +405,4 @@ impl<'a> Fleet<'a> {
 )]
 fn count(targets: usize) -> f64 {
     targets as f64
-}
-
-/// The percentage as people write it: without zeros that say nothing.
-pub fn display_percent(percent: f64) -> String {
-    let rounded = (percent * 100.0).round() / 100.0;
-    format!("{rounded} %")
 }
