@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    executor::World,
     failure::Failure,
     rules::Point,
     subject::{Name, Timestamp},
@@ -17,6 +18,10 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "kebab-case")]
 pub enum Effect {
+    /// Reads every target and the load balancer: a deployment's first record, the last of its
+    /// undo, and the first of whoever takes it up again. Done by [`crate::Executor::observe`];
+    /// never given to [`crate::Executor::execute`].
+    Observe,
     /// Puts a release on targets.
     Install {
         /// Where.
@@ -131,6 +136,9 @@ pub struct Report {
     /// What the load balancer showed, after a change to it or where it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading: Option<Reading>,
+    /// What was found, by [`Effect::Observe`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world: Option<World>,
     /// What a step returned, what a watch saw (`kind`, `details`), what a drain cut off (`cut`).
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub value: Value,

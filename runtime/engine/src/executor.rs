@@ -47,7 +47,7 @@ pub trait Executor: Send {
     /// Reads every target and the load balancer. Changes nothing.
     async fn observe(&mut self) -> Result<World, Failure>;
 
-    /// Does one effect. Never panics and always ends: every wait has a deadline or ends with an
+    /// Does one effect, any but [`Effect::Observe`]. Never panics and always ends: every wait has a deadline or ends with an
     /// interruption, and a target that does not answer is a failed target.
     async fn execute(&mut self, effect: &Effect, call: &Call) -> Report;
 

@@ -21,7 +21,10 @@ pub enum Origin {
     Strategy,
     /// One of the operator's steps, at its point.
     Step,
-    /// The undo of the record with this sequence.
+    /// The deployment itself: an observation, or a target that is left out.
+    Host,
+    /// The undo of the record with this sequence; where it takes several back in one, that of
+    /// the oldest.
     Undo(u64),
 }
 
@@ -76,7 +79,8 @@ pub struct Intent {
 /// Written after an effect ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// What the strategy got, or would have.
+    /// How it went. A strategy got this as its answer, unless one of the steps or the leaving
+    /// out that follow it, in records of their own, failed.
     pub result: Result<Answer, Failure>,
     /// What the executor said; none where nothing was done.
     pub report: Option<Report>,

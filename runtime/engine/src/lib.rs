@@ -4,20 +4,27 @@
 
 #![forbid(unsafe_code)]
 
+mod agreement;
+mod deployment;
 mod effect;
 mod event;
 mod executor;
 mod failure;
+mod fleet;
 mod journal;
 mod operation;
+mod phrase;
 mod rules;
 mod subject;
 mod traffic;
 
+pub use agreement::agreement;
+pub use deployment::{Deployment, rollback_open};
 pub use effect::{Call, Effect, Report};
 pub use event::{Event, Observer, Verdict};
 pub use executor::{Control, Executor, Installed, Interruption, TargetState, World};
 pub use failure::{Code, Failure};
+pub use fleet::{Fleet, TargetView};
 pub use journal::{Intent, Journal, JournalError, Origin, Outcome, Record, Undo};
 pub use operation::{Answer, Operation, Operations, Strategy};
 pub use rules::{Brief, Count, Health, Point, Purpose, Rules, StepRule};

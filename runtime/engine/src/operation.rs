@@ -107,6 +107,10 @@ pub trait Operations: Send {
     /// Fails with what the operation failed with, and with `interrupted` once the deployment
     /// is to end.
     async fn perform(&mut self, operation: Operation) -> Result<Answer, Failure>;
+
+    /// Whether nothing will be answered any more: the strategy went on calling after it was
+    /// told to end, or the record can no longer be kept. Whoever runs the strategy stops it.
+    fn over(&self) -> bool;
 }
 
 /// Decides in what order targets get a release, and how traffic follows.
