@@ -12,6 +12,7 @@
 pub mod address;
 pub mod artifact;
 pub mod fleet;
+pub mod guest;
 pub mod load;
 pub mod nginx;
 pub mod process;

@@ -7,11 +7,15 @@
     reason = "what was measured is part of what a test says"
 )]
 
+mod artifacts;
 mod bad_releases;
+mod guests;
 mod instruments;
 mod interrupted;
 mod locked;
 mod nginx;
 mod scene;
+mod secrets;
 mod ssh;
+mod steps;
 mod strategies;

@@ -1,0 +1,77 @@
+//! A secret's value is seen by the one it is for, and by nobody and nothing else.
+
+use tests::{Fleet, Sink, World, process};
+
+use crate::scene::{LIMITS, THREE};
+
+/// Has what base64, URLs and JSON each write differently.
+const VALUE: &str = "s3cret/+?&=\"quoted\" value";
+
+#[test]
+fn a_secret_reaches_its_own_origin_and_nothing_else() {
+    // The other side repeats what it was sent, as servers do in their error pages.
+    let sink = Sink::start(500);
+    let mut world = World::new();
+    world.set("HOOK_KEY", VALUE);
+    world.set(
+        "HOOK_URL",
+        &format!("{}/path-with-a-token-4711", sink.url()),
+    );
+    let fleet = Fleet::new(&world, THREE);
+    let more = "\n[strategy]\nuse = \"rolling\"\n\
+                \n[[notifiers]]\nuse = \"slack\"\nwebhook-url = { secret = \"HOOK_URL\" }\n\
+                \n[[notifiers]]\nuse = \"webhook\"\nurl = { secret = \"HOOK_URL\" }\n\
+                secret = { secret = \"HOOK_KEY\" }\n";
+    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, more]);
+    world.release("1.0");
+    world.deploy("1.0", 0);
+    assert!(
+        sink.received()
+            .iter()
+            .any(|request| request.line.contains("path-with-a-token-4711")),
+        "the secret is used where it belongs: {:?}",
+        sink.received()
+    );
+
+    for verb in [
+        &["show"][..],
+        &["show", "--format", "json"],
+        &["history"],
+        &["status"],
+    ] {
+        let ran = world.run(verb).expect(0);
+        assert!(
+            !ran.all().contains("token-4711") && !ran.all().contains("s3cret"),
+            "{ran}"
+        );
+    }
+    // Everything that was ever printed, and every file of the state, lies in the world's folder.
+    process::end_strays(world.path());
+    for text in ["token-4711", "s3cret", "czNjcmV0", "s3cret%2F"] {
+        assert_eq!(
+            world.files_with(text),
+            Vec::<std::path::PathBuf>::new(),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_said_before_anything_is_done() {
+    let world = World::new();
+    let fleet = Fleet::new(&world, THREE);
+    let more = "\n[[notifiers]]\nuse = \"slack\"\nwebhook-url = { secret = \"NOWHERE\" }\n";
+    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, more]);
+    world.release("1.0");
+    let ran = world
+        .run(&["deploy", "--yes", "--version", "1.0"])
+        .says("NOWHERE");
+    assert!(matches!(ran.code(), Some(3 | 4)), "{ran}");
+    assert!(
+        fleet
+            .on_disk()
+            .values()
+            .all(|disk| disk.releases.is_empty()),
+        "{ran}"
+    );
+}
