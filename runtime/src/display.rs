@@ -8,9 +8,9 @@ mod view;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
-use engine::{Brief, Event, Observer, Timestamp, World};
+use engine::{Brief, Event, Observer, Timestamp};
 
-pub(crate) use self::narration::{Level, closing, duration, percentage};
+pub(crate) use self::narration::{Level, closing, describe, duration, percentage};
 use self::{board::Board, narration::Sentence, view::View};
 use crate::{cli::Format, log::Log, terminal::Terminal};
 
@@ -36,11 +36,6 @@ impl Display {
         let live = format == Format::Human && terminal.interactive;
         let board = live.then(|| Board::new(view.clone(), started));
         Self { terminal, format, log, view, board }
-    }
-
-    /// Takes over what was found before the first operation.
-    pub(crate) fn found(&self, world: &World) {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner).found(world);
     }
 
     /// Prints a line, above the board where there is one.

@@ -2,9 +2,10 @@
 //! code. The only place where a library's error becomes advice.
 
 use anstyle::{AnsiColor, Style};
-use configuration::Problems;
+use configuration::{Configuration, Problems};
+use store::{LeaseError, StoreError};
 
-use crate::{exit, terminal::Terminal};
+use crate::{exit, system, terminal::Terminal};
 
 /// What kind of problem it is: decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,4 +86,74 @@ impl From<Problems> for Problem {
     fn from(problems: Problems) -> Self {
         Self::Configuration(problems)
     }
+}
+
+/// One problem of a configuration.
+pub(crate) fn one(configuration: &Configuration, problem: configuration::Problem) -> Problem {
+    match Problems::new(&configuration.path, vec![problem]) {
+        Some(problems) => Problem::Configuration(problems),
+        None => Problem::new(Reason::Bug, "a list of one problem is empty"),
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let reason = match error {
+            StoreError::Ambiguous { .. } | StoreError::Missing { .. } => Reason::Usage,
+            StoreError::Closed { .. } => Reason::Bug,
+            _ => Reason::Refused,
+        };
+        Self::new(reason, "the state store cannot be used").cause(error)
+    }
+}
+
+impl From<LeaseError> for Problem {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Held { scope, held } => {
+                let title = format!(
+                    "{scope} is being worked on by {} ({}), since {}",
+                    held.owner,
+                    held.owner.purpose,
+                    system::readable(held.since),
+                );
+                Self::new(Reason::Locked, title)
+                    .hint("`--wait 10m` waits for it; `runtime status` shows what it does")
+                    .hint("`runtime unlock --reason …` takes the lease away, where that process is gone for good")
+            }
+            LeaseError::Unfinished { deployment } => {
+                let title = format!("deployment {deployment} was cut off and is not finished");
+                Self::new(Reason::Refused, title)
+                    .cause("nothing was changed by this call")
+                    .hint(format!("`runtime rollback {deployment}` puts back what was before it"))
+            }
+            LeaseError::Lost { scope, holder } => {
+                Self::new(Reason::Stopped, format!("lost the lease of {scope} to {holder}"))
+            }
+            LeaseError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Prints a problem. Gives back the exit code.
+pub(crate) fn show(problem: &Problem) -> u8 {
+    let terminal = Terminal::new();
+    let error = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
+    let quiet = Style::new().fg_color(Some(AnsiColor::Cyan.into())).bold();
+    match problem {
+        Problem::Configuration(problems) => terminal.aside(&problems.render(true)),
+        Problem::Plain { title, causes, hints, reason } => {
+            terminal.aside(&format!("{error}error{error:#}: {title}"));
+            for cause in causes {
+                terminal.aside(&format!("  {}", cause.replace('\n', "\n  ")));
+            }
+            for hint in hints {
+                terminal.aside(&format!("{quiet}hint{quiet:#}: {hint}"));
+            }
+            if *reason == Reason::Bug {
+                terminal.aside("This is a fault of the program. Please report it, with what you did.");
+            }
+        }
+    }
+    problem.code()
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use store::{Deployment, Filter};
 
 use crate::{
-    assemble::Place,
+    site::Site,
     cli::{Chosen, Format, Printing},
     display, exit,
     report::Problem,
@@ -26,9 +26,9 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
-        let place = Place::open(&self.chosen)?;
-        let filter = Filter { limit: Some(self.limit), ..place.filter() };
-        let deployments = place.wait(place.store.deployments(&filter, system::now()))?;
+        let site = Site::open(&self.chosen)?;
+        let filter = Filter { limit: Some(self.limit), ..site.filter() };
+        let deployments = site.wait(site.store.deployments(&filter, system::now()))?;
         match self.printing.format {
             Format::Json => {
                 for deployment in &deployments {
@@ -36,7 +36,7 @@ impl History {
                 }
             }
             Format::Human if deployments.is_empty() => {
-                terminal.line(&format!("no deployment of {} yet", place.scope()));
+                terminal.line(&format!("no deployment of {} yet", site.scope()));
             }
             Format::Human => {
                 let rows: Vec<_> = deployments.iter().map(row).collect();

@@ -5,7 +5,7 @@ use engine::{Origin, Record, Verdict};
 use serde_json::json;
 
 use crate::{
-    assemble::Place,
+    site::Site,
     cli::{Chosen, Format, Printing, history},
     display, exit,
     report::{Problem, Reason},
@@ -25,19 +25,19 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
-        let place = Place::open(&self.chosen)?;
+        let site = Site::open(&self.chosen)?;
         let deployment = match &self.id {
-            Some(id) => place.wait(place.store.deployment(id, system::now()))?,
-            None => place.last_deployment()?,
+            Some(id) => site.wait(site.store.deployment(id, system::now()))?,
+            None => site.last_deployment()?,
         };
         let Some(deployment) = deployment else {
             let which = self.id.map_or_else(
-                || format!("there is no deployment of {} yet", place.scope()),
+                || format!("there is no deployment of {} yet", site.scope()),
                 |id| format!("there is no deployment `{id}`"),
             );
             return Err(Problem::new(Reason::Usage, which).hint("`runtime history` lists them"));
         };
-        let records = place.wait(place.store.records(&deployment.id))?;
+        let records = site.wait(site.store.records(&deployment.id))?;
         if self.printing.format == Format::Json {
             let mut all = history::to_json(&deployment);
             all["records"] = json!(records);

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::{
-    assemble::Place,
+    site::Site,
     cli::Chosen,
     exit,
     report::{Problem, Reason},
@@ -25,15 +25,15 @@ impl Unlock {
         if self.reason.trim().is_empty() {
             return Err(Problem::new(Reason::Usage, "`--reason` must say why"));
         }
-        let place = Place::open(&self.chosen)?;
-        let by = place.owner("unlock");
+        let site = Site::open(&self.chosen)?;
+        let by = site.owner("unlock");
         let broken =
-            place.wait(place.store.break_lease(&place.scope(), &by, &self.reason, system::now()))?;
+            site.wait(site.store.break_lease(&site.scope(), &by, &self.reason, system::now()))?;
         match broken {
             Some(held) => {
                 terminal.line(&format!(
                     "took the lease of {} away from {}, who had it since {}",
-                    place.scope(),
+                    site.scope(),
                     held.owner,
                     system::readable(held.since),
                 ));
@@ -43,7 +43,7 @@ impl Unlock {
                     ));
                 }
             }
-            None => terminal.line(&format!("nobody held the lease of {}", place.scope())),
+            None => terminal.line(&format!("nobody held the lease of {}", site.scope())),
         }
         Ok(exit::DONE)
     }

@@ -137,21 +137,37 @@ fn explained(failure: &Failure, outcome: &Outcome) -> String {
     text
 }
 
+/// What a record is about, for lists.
+pub(crate) fn describe(intent: &Intent) -> String {
+    let operation = match &intent.operation {
+        Some(Operation::Begin { stage }) => Some(format!("stage: {stage}")),
+        Some(Operation::Now) => Some("the time".to_owned()),
+        Some(Operation::Split { shares }) if intent.effect.is_none() => {
+            let part = |share: &engine::Share| format!("{} {}", share.group, percentage(share.percent));
+            let parts: Vec<_> = shares.iter().map(part).collect();
+            Some(format!("traffic to {}", parts.join(", ")))
+        }
+        Some(operation) if intent.effect.is_none() => Some(call(operation)),
+        _ => None,
+    };
+    operation.or_else(|| phrase(intent, ["install", "activate", "health of", "drain"])).unwrap_or_default()
+}
+
+/// The name of a call, as the contract has it.
+fn call(operation: &Operation) -> String {
+    let written = serde_json::to_value(operation).unwrap_or_default();
+    written["call"].as_str().unwrap_or_default().to_owned()
+}
+
 fn doing(intent: &Intent) -> Option<String> {
-    describe(intent, "installing", "activating", "waiting for", "draining")
+    phrase(intent, ["installing", "activating", "waiting for", "draining"])
 }
 
 fn done(intent: &Intent) -> Option<String> {
-    describe(intent, "installed", "activated", "proven healthy:", "drained")
+    phrase(intent, ["installed", "activated", "proven healthy:", "drained"])
 }
 
-fn describe(
-    intent: &Intent,
-    install: &str,
-    activate: &str,
-    healthy: &str,
-    drain: &str,
-) -> Option<String> {
+fn phrase(intent: &Intent, [install, activate, healthy, drain]: [&str; 4]) -> Option<String> {
     let undo = if matches!(intent.origin, Origin::Undo(_)) { "undo: " } else { "" };
     let text = match (&intent.effect, &intent.operation) {
         (Some(Effect::Install { targets, release }), _) => {
@@ -175,6 +191,8 @@ fn describe(
         (Some(Effect::Apply { traffic, .. }), _) => format!("traffic to {}", shares(traffic)),
         (Some(Effect::Step { point, .. }), _) => format!("step at {}", kebab(point)),
         (Some(Effect::UndoStep { point, .. }), _) => format!("undo of the step at {}", kebab(point)),
+        (Some(Effect::Observe), _) => "look at every target and the load balancer".to_owned(),
+        (Some(Effect::ReadTraffic), _) => "read the load balancer".to_owned(),
         (Some(Effect::Wait { .. }), _) => "wait".to_owned(),
         (Some(Effect::Watch { .. }), _) => "watch".to_owned(),
         (Some(Effect::Approval { question, .. }), _) => format!("approval: {question}"),

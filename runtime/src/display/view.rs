@@ -93,8 +93,7 @@ impl View {
         }
     }
 
-    /// Takes over what was found at the start.
-    pub(crate) fn found(&mut self, world: &World) {
+    fn found(&mut self, world: &World) {
         for (name, state) in &world.targets {
             self.with(name, |row| row.active.clone_from(&state.active));
         }
@@ -152,6 +151,7 @@ impl View {
     fn end(&mut self, effect: &Effect, report: &Report) {
         let well = |name: &Name| report.failure.is_none() && !report.failed.contains_key(name);
         match effect {
+            Effect::Observe => report.world.iter().for_each(|world| self.found(world)),
             Effect::Install { targets, .. } => {
                 for name in targets.iter().filter(|name| well(name)) {
                     self.set(name, State::Idle);

@@ -1,0 +1,121 @@
+//! What is done on targets, side by side: installing, activating, and the ways back.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+};
+
+use engine::{Call, Failure, Installed, Name, Release, Report, Target, TargetState};
+use futures::{StreamExt, stream};
+
+use crate::live::{Live, PLATFORM_CALL, SIDE_BY_SIDE, Subject};
+
+impl Live {
+    /// What runs and lies on every target, and which targets could not be asked.
+    pub(super) async fn look_at_targets(
+        &self,
+    ) -> (BTreeMap<Name, TargetState>, BTreeMap<Name, Failure>) {
+        let looks = self.platforms.iter().map(|(name, platform)| async move {
+            (name.clone(), look(&self.subject, name, platform).await)
+        });
+        let mut found = BTreeMap::new();
+        let mut unreachable = BTreeMap::new();
+        let mut looks = stream::iter(looks).buffer_unordered(SIDE_BY_SIDE);
+        while let Some((name, state)) = looks.next().await {
+            match state {
+                Ok(state) => drop(found.insert(name, state)),
+                Err(failure) => drop(unreachable.insert(name, failure)),
+            }
+        }
+        (found, unreachable)
+    }
+
+    pub(super) async fn install(
+        &self,
+        targets: &BTreeSet<Name>,
+        release: &Name,
+        call: &Call,
+    ) -> Report {
+        let release = match self.subject.release(release) {
+            Ok(release) => release,
+            Err(failure) => return Report::failed(failure),
+        };
+        self.on_each(targets, |target, platform| async move {
+            let context = self.subject.call(call, target.name.as_str(), PLATFORM_CALL);
+            platform.install(&context, target, release).await
+        })
+        .await
+    }
+
+    pub(super) async fn activate(&self, releases: &BTreeMap<Name, Name>, call: &Call) -> Report {
+        self.on_each(&super::names(releases), |target, platform| async move {
+            let release: &Release = self.subject.release(&releases[&target.name])?;
+            let context = self.subject.call(call, target.name.as_str(), PLATFORM_CALL);
+            platform.activate(&context, target, release).await
+        })
+        .await
+    }
+
+    pub(super) async fn deactivate(&self, targets: &BTreeSet<Name>, call: &Call) -> Report {
+        self.on_each(targets, |target, platform| async move {
+            let context = self.subject.call(call, target.name.as_str(), PLATFORM_CALL);
+            platform.deactivate(&context, target).await
+        })
+        .await
+    }
+
+    pub(super) async fn remove(
+        &self,
+        targets: &BTreeSet<Name>,
+        release: &Name,
+        call: &Call,
+    ) -> Report {
+        self.on_each(targets, |target, platform| async move {
+            let context = self.subject.call(call, target.name.as_str(), PLATFORM_CALL);
+            platform.remove(&context, target, release.as_str()).await
+        })
+        .await
+    }
+
+    /// Does something on each target, side by side. A failure on one does not keep it from the
+    /// others.
+    pub(super) async fn on_each<'a, F, Fut>(&'a self, targets: &BTreeSet<Name>, work: F) -> Report
+    where
+        F: Fn(&'a Target, &'a host::Platform) -> Fut,
+        Fut: Future<Output = Result<(), Failure>> + Send,
+    {
+        let mut report = Report::default();
+        let mut jobs = Vec::new();
+        for name in targets {
+            match (self.subject.targets.get_key_value(name), self.platforms.get(name)) {
+                (Some((name, target)), Some(platform)) => {
+                    let job = work(target, platform);
+                    jobs.push(async move { (name, job.await) });
+                }
+                _ => {
+                    let missing = self.subject.target(name).err();
+                    report.failed.extend(missing.map(|failure| (name.clone(), failure)));
+                }
+            }
+        }
+        let mut jobs = stream::iter(jobs).buffer_unordered(SIDE_BY_SIDE);
+        while let Some((name, result)) = jobs.next().await {
+            report.failed.extend(result.err().map(|failure| (name.clone(), failure)));
+        }
+        report
+    }
+}
+
+async fn look(
+    subject: &Subject,
+    name: &Name,
+    platform: &host::Platform,
+) -> Result<TargetState, Failure> {
+    let target = subject.target(name)?;
+    let observation = Call { sequence: 0, attempt: 1, monitored: BTreeMap::new(), undoing: false };
+    let part = format!("look/{name}");
+    let context = subject.call(&observation, &part, PLATFORM_CALL);
+    let active = platform.active(&context, target).await?;
+    let installed: Vec<Installed> = platform.installed(&context, target).await?;
+    Ok(TargetState { active: active.map(Name::from), installed })
+}

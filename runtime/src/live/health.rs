@@ -1,0 +1,201 @@
+//! Whether targets are well: proving a release, and keeping an eye on it while something waits.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use engine::{Call, Code, Failure, Name, Release, Report, Target, Timestamp};
+use futures::future;
+use serde_json::json;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use crate::{
+    live::{Live, Subject},
+    system,
+};
+
+/// One of the operator's health checks.
+pub(crate) struct Check {
+    /// What people see.
+    pub(crate) name: String,
+    /// Makes the check, by target: a check may run on the target's machine.
+    pub(crate) workers: BTreeMap<Name, host::HealthCheck>,
+    /// From one check to the next.
+    pub(crate) interval: Duration,
+    /// How long one check may take.
+    pub(crate) timeout: Duration,
+    /// So many in a row prove the target.
+    pub(crate) successes: u32,
+    /// So many in a row give it up.
+    pub(crate) failures: u32,
+    /// Failures count only after this.
+    pub(crate) start_period: Duration,
+}
+
+impl Live {
+    /// Waits until every target passes every check as often in a row as asked.
+    pub(super) async fn await_healthy(
+        &self,
+        releases: &BTreeMap<Name, Name>,
+        timeout_ms: u64,
+        call: &Call,
+    ) -> Report {
+        let deadline = Instant::now() + Duration::from_millis(timeout_ms);
+        let proofs = releases.iter().map(|(name, release)| async move {
+            (name.clone(), self.prove(name, release, deadline, call).await)
+        });
+        let all = future::join_all(proofs);
+        let results = tokio::select! {
+            results = all => results,
+            interruption = self.interrupt.asked(), if !call.undoing => {
+                return Report::failed(interruption);
+            }
+        };
+        let failed = |(name, result): (Name, Result<(), Failure>)| Some((name, result.err()?));
+        Report { failed: results.into_iter().filter_map(failed).collect(), ..Report::default() }
+    }
+
+    async fn prove(
+        &self,
+        name: &Name,
+        release: &Name,
+        deadline: Instant,
+        call: &Call,
+    ) -> Result<(), Failure> {
+        let target = self.subject.target(name)?;
+        let release = self.subject.release(release)?;
+        let proofs = self.checks.iter().map(|check| {
+            check.prove(&self.subject, target, release, deadline, call)
+        });
+        future::try_join_all(proofs).await.map(drop)
+    }
+
+    /// Waits until the end, and checks the monitored targets all the while.
+    pub(super) async fn wait(&self, until: Option<Timestamp>, call: &Call, kind: &str) -> Report {
+        let end = async {
+            match until {
+                Some(until) => sleep(Duration::from_millis(until.since_ms(system::now()))).await,
+                None => future::pending().await,
+            }
+        };
+        let report = Report { value: json!({ "kind": kind }), ..Report::default() };
+        tokio::select! {
+            () = end => report,
+            (name, failure) = self.first_ill(call) => {
+                Report { failed: BTreeMap::from([(name, failure)]), ..report }
+            }
+            interruption = self.interrupt.asked(), if !call.undoing => Report::failed(interruption),
+        }
+    }
+
+    /// Checks the monitored targets until one of them is no longer well.
+    async fn first_ill(&self, call: &Call) -> (Name, Failure) {
+        let mut watches = Vec::new();
+        for (name, release) in &call.monitored {
+            let (Ok(target), Ok(release)) =
+                (self.subject.target(name), self.subject.release(release))
+            else {
+                continue;
+            };
+            for check in &self.checks {
+                watches.push(Box::pin(check.watch(&self.subject, target, release, call)));
+            }
+        }
+        if watches.is_empty() {
+            return future::pending().await;
+        }
+        future::select_all(watches).await.0
+    }
+}
+
+impl Check {
+    async fn prove(
+        &self,
+        subject: &Subject,
+        target: &Target,
+        release: &Release,
+        deadline: Instant,
+        call: &Call,
+    ) -> Result<(), Failure> {
+        let grace = Instant::now() + self.start_period;
+        let (mut well, mut ill) = (0, 0);
+        let mut seen = "no check was made".to_owned();
+        loop {
+            let next = Instant::now() + self.interval;
+            let checked = timeout_at(deadline, self.once(subject, target, release, call)).await;
+            let Ok(result) = checked else {
+                return Err(self.gave_up(target, "did not become healthy in time", &seen));
+            };
+            match result {
+                Ok(()) => {
+                    (well, ill) = (well + 1, 0);
+                    if well >= self.successes {
+                        return Ok(());
+                    }
+                }
+                Err(what) => {
+                    well = 0;
+                    seen = what;
+                    if Instant::now() >= grace {
+                        ill += 1;
+                        if ill >= self.failures {
+                            return Err(self.gave_up(target, "is not healthy", &seen));
+                        }
+                    }
+                }
+            }
+            if next >= deadline {
+                return Err(self.gave_up(target, "did not become healthy in time", &seen));
+            }
+            sleep_until(next).await;
+        }
+    }
+
+    /// Ends when the target failed so often in a row that it is no longer well.
+    async fn watch(
+        &self,
+        subject: &Subject,
+        target: &Target,
+        release: &Release,
+        call: &Call,
+    ) -> (Name, Failure) {
+        let mut ill = 0;
+        loop {
+            let next = Instant::now() + self.interval;
+            match self.once(subject, target, release, call).await {
+                Ok(()) => ill = 0,
+                Err(what) => {
+                    ill += 1;
+                    if ill >= self.failures {
+                        let failure = self.gave_up(target, "is no longer healthy", &what);
+                        return (target.name.clone(), failure);
+                    }
+                }
+            }
+            sleep_until(next).await;
+        }
+    }
+
+    /// Makes the check once. An error says what was seen.
+    async fn once(
+        &self,
+        subject: &Subject,
+        target: &Target,
+        release: &Release,
+        call: &Call,
+    ) -> Result<(), String> {
+        let Some(worker) = self.workers.get(&target.name) else {
+            return Err("there is nobody to check it".to_owned());
+        };
+        let part = format!("check/{}", target.name);
+        let context = subject.call(call, &part, self.timeout);
+        match worker.check(&context, target, release).await {
+            Ok(report) if report.status == "healthy" => Ok(()),
+            Ok(report) => Err(format!("{}: {}", report.status, report.message)),
+            Err(failure) => Err(failure.message),
+        }
+    }
+
+    fn gave_up(&self, target: &Target, how: &str, seen: &str) -> Failure {
+        let text = format!("{} {how}: check `{}` saw: {seen}", target.name, self.name);
+        Failure::new(Code::Unhealthy, text)
+    }
+}

@@ -1,0 +1,137 @@
+//! The operator's steps: on this machine, on one that is named, or on the targets concerned.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use engine::{Brief, Call, Failure, Name, Point, Report, Target};
+use futures::future;
+use serde_json::{Value, json};
+
+use crate::live::Live;
+
+/// Where a step runs.
+pub(crate) enum Location {
+    /// In one place, with all targets concerned.
+    Once(host::Step),
+    /// On the machine of each target concerned.
+    Targets(BTreeMap<Name, host::Step>),
+}
+
+/// One of the operator's steps.
+pub(crate) struct Step {
+    /// For people.
+    pub(crate) name: String,
+    /// Where.
+    pub(crate) location: Location,
+    /// How long it may take.
+    pub(crate) timeout: Duration,
+    /// What the deployment is about.
+    pub(crate) brief: Arc<Brief>,
+}
+
+impl Live {
+    pub(super) async fn step(
+        &self,
+        index: usize,
+        point: Point,
+        targets: &BTreeSet<Name>,
+        call: &Call,
+    ) -> Report {
+        let Some(step) = self.steps.get(index) else { return unknown(index) };
+        let targets = self.concerned(targets);
+        match &step.location {
+            Location::Once(worker) => {
+                let occasion = step.occasion(point, targets);
+                let context = self.subject.call(call, "step", step.timeout);
+                match worker.run(&context, &occasion).await {
+                    Ok(value) => Report { value, ..Report::default() },
+                    Err(failure) => Report::failed(step.named(failure)),
+                }
+            }
+            Location::Targets(workers) => {
+                let runs = targets.into_iter().filter_map(|target| {
+                    let worker = workers.get(&target.name)?;
+                    let name = target.name.clone();
+                    let context = self.subject.call(call, &format!("step/{name}"), step.timeout);
+                    let occasion = step.occasion(point, vec![target]);
+                    Some(async move { (name, worker.run(&context, &occasion).await) })
+                });
+                gather(step, future::join_all(runs).await)
+            }
+        }
+    }
+
+    pub(super) async fn undo_step(
+        &self,
+        index: usize,
+        point: Point,
+        targets: &BTreeSet<Name>,
+        outcome: &Value,
+        call: &Call,
+    ) -> Report {
+        let Some(step) = self.steps.get(index) else { return unknown(index) };
+        let targets = self.concerned(targets);
+        match &step.location {
+            Location::Once(worker) => {
+                let occasion = step.occasion(point, targets);
+                let context = self.subject.call(call, "undo-step", step.timeout);
+                match worker.undo(&context, &occasion, outcome).await {
+                    Ok(()) => Report::default(),
+                    Err(failure) => Report::failed(step.named(failure)),
+                }
+            }
+            Location::Targets(workers) => {
+                let runs = targets.into_iter().filter_map(|target| {
+                    let worker = workers.get(&target.name)?;
+                    let name = target.name.clone();
+                    let part = format!("undo-step/{name}");
+                    let context = self.subject.call(call, &part, step.timeout);
+                    let outcome = outcome.get(name.as_str()).cloned().unwrap_or(Value::Null);
+                    let occasion = step.occasion(point, vec![target]);
+                    Some(async move {
+                        let undone = worker.undo(&context, &occasion, &outcome).await;
+                        (name, undone.map(|()| Value::Null))
+                    })
+                });
+                gather(step, future::join_all(runs).await)
+            }
+        }
+    }
+
+    fn concerned(&self, targets: &BTreeSet<Name>) -> Vec<Target> {
+        targets.iter().filter_map(|name| self.subject.targets.get(name)).cloned().collect()
+    }
+}
+
+impl Step {
+    fn occasion(&self, point: Point, targets: Vec<Target>) -> host::Occasion {
+        host::Occasion { brief: self.brief.clone(), point, targets, details: json!({}) }
+    }
+
+    fn named(&self, mut failure: Failure) -> Failure {
+        failure.message = format!("step `{}`: {}", self.name, failure.message);
+        failure
+    }
+}
+
+/// What the runs on several targets come to: outcomes by target's name.
+fn gather(step: &Step, runs: Vec<(Name, Result<Value, Failure>)>) -> Report {
+    let mut report = Report::default();
+    let mut outcomes = serde_json::Map::new();
+    for (name, result) in runs {
+        match result {
+            Ok(value) => drop(outcomes.insert(name.to_string(), value)),
+            Err(failure) => drop(report.failed.insert(name, step.named(failure))),
+        }
+    }
+    report.value = Value::Object(outcomes);
+    report
+}
+
+fn unknown(index: usize) -> Report {
+    let text = format!("the configuration has no step number {}", index + 1);
+    Report::failed(Failure::new(engine::Code::Internal, text))
+}

@@ -1,0 +1,138 @@
+//! One configuration with the folder it lies in and the store of its deployments: all that the
+//! verbs need which look, and where those that act begin.
+
+use std::{
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use configuration::{Configuration, Contents, Overrides, Sources};
+use store::{Deployment, Filter, Owner, Scope, Sqlite, Store};
+
+use crate::{
+    cli::Chosen,
+    report::{Problem, Reason},
+    system,
+};
+
+/// The folder beside the configuration in which the program keeps what it knows.
+const STATE: &str = ".runtime";
+
+/// Files and variables of this process.
+struct Machine;
+
+impl Sources for Machine {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        std::fs::read_to_string(path)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+}
+
+/// Reads and checks a configuration.
+pub(crate) fn configuration(chosen: &Chosen, overrides: &Overrides) -> Result<Configuration, Problem> {
+    if !chosen.config.exists() {
+        let title = format!("there is no configuration {}", chosen.config.display());
+        return Err(Problem::new(Reason::Configuration, title)
+            .hint("`runtime init` writes one to start from; `--config FILE` names another"));
+    }
+    Ok(configuration::load(&chosen.config, &Machine, overrides)?)
+}
+
+/// The folder in which a configuration lies: relative paths start there.
+pub(crate) fn folder(configuration: &Configuration) -> PathBuf {
+    let path = std::path::absolute(&configuration.path).unwrap_or_else(|_| configuration.path.clone());
+    path.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
+}
+
+/// One configuration, its folder and its store.
+pub(crate) struct Site {
+    /// What the operator wrote.
+    pub(crate) configuration: Arc<Configuration>,
+    /// Where relative paths start.
+    pub(crate) folder: PathBuf,
+    /// Where state, logs and downloads lie.
+    pub(crate) state: PathBuf,
+    /// Keeps deployments.
+    pub(crate) store: Arc<dyn Store>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Site {
+    /// Reads the configuration and opens its store.
+    pub(crate) fn open(chosen: &Chosen) -> Result<Self, Problem> {
+        Self::with(configuration(chosen, &Overrides::default())?)
+    }
+
+    /// Opens the store of a configuration.
+    pub(crate) fn with(configuration: Configuration) -> Result<Self, Problem> {
+        let folder = folder(&configuration);
+        let contents = &configuration.contents;
+        if contents.state.url.is_some() {
+            let problem = configuration
+                .problem("/state/url", "unsupported", "this version keeps its state in a file only")
+                .help("leave `url` and `password` out: the state then lies in `.runtime/state.db`");
+            return Err(crate::report::one(&configuration, problem));
+        }
+        let state = match &contents.state.path {
+            Some(path) => folder.join(path),
+            None => folder.join(STATE),
+        };
+        let store = Sqlite::open(&state.join("state.db"))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Problem::new(Reason::Refused, "no threads to be had").cause(error))?;
+        Ok(Self { configuration: Arc::new(configuration), folder, state, store: Arc::new(store), runtime })
+    }
+
+    /// What the configuration says.
+    pub(crate) fn contents(&self) -> &Contents {
+        &self.configuration.contents
+    }
+
+    /// What its lease covers.
+    pub(crate) fn scope(&self) -> Scope {
+        let contents = self.contents();
+        Scope::new(&contents.application, &contents.environment)
+    }
+
+    /// Its deployments.
+    pub(crate) fn filter(&self) -> Filter {
+        let contents = self.contents();
+        Filter {
+            application: Some(contents.application.clone()),
+            environment: Some(contents.environment.clone()),
+            ..Filter::default()
+        }
+    }
+
+    /// The deployment that began last.
+    pub(crate) fn last_deployment(&self) -> Result<Option<Deployment>, Problem> {
+        let filter = Filter { limit: Some(1), ..self.filter() };
+        Ok(self.wait(self.store.deployments(&filter, system::now()))?.into_iter().next())
+    }
+
+    /// This process, as an owner of leases.
+    pub(crate) fn owner(&self, purpose: &str) -> Owner {
+        Owner {
+            actor: system::user(),
+            host: system::host(),
+            process: std::process::id(),
+            purpose: purpose.to_owned(),
+            deployment: None,
+        }
+    }
+
+    /// Waits for something that may take its time.
+    pub(crate) fn wait<T, E: Into<Problem>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Problem> {
+        self.runtime.block_on(work).map_err(Into::into)
+    }
+}
