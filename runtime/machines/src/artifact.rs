@@ -1,74 +1,28 @@
-//! What is deployed: an archive or a directory on this machine, and its digest.
+//! What is deployed: an archive or a directory on this machine. It is looked through once, before
+//! anything is done with it; what unpacks it later finds only what was found then.
+
+mod check;
+mod entries;
+mod error;
+mod identity;
+mod pack;
+mod unpack;
 
 use std::{
+    fs::File,
+    io::{self, Read, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use async_trait::async_trait;
+use cap_std::fs::Dir;
 
-use crate::error::{ErrorKind, MachineError};
-
-/// What is wrong with an artifact.
-#[derive(Debug, thiserror::Error)]
-pub enum ArtifactError {
-    /// There is none.
-    #[error("there is no artifact {}", .0.display())]
-    Missing(PathBuf),
-    /// It cannot be read.
-    #[error("could not read {}: {source}", .path.display())]
-    Unreadable {
-        /// The artifact, or the file in it.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is neither a directory nor one of the archives that are understood.
-    #[error("{} is no artifact: it must be a directory, .tar, .tar.gz, .tar.zst or .zip", .0.display())]
-    Unknown(PathBuf),
-    /// It is damaged.
-    #[error("{} is broken at {entry}: {reason}", .path.display())]
-    Broken {
-        /// The archive.
-        path: PathBuf,
-        /// The entry after which nothing could be read.
-        entry: String,
-        /// What the decoder said.
-        reason: String,
-    },
-    /// It holds something that must not be unpacked.
-    #[error("{} is refused: {entry} {reason}", .path.display())]
-    Hostile {
-        /// The archive.
-        path: PathBuf,
-        /// The entry.
-        entry: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// It is not what it was when the deployment began.
-    #[error("{} changed: its digest was {expected} and is now {found}", .path.display())]
-    Changed {
-        /// The artifact.
-        path: PathBuf,
-        /// What it was.
-        expected: String,
-        /// What it is.
-        found: String,
-    },
-}
-
-impl From<ArtifactError> for MachineError {
-    fn from(error: ArtifactError) -> Self {
-        let kind = match error {
-            ArtifactError::Missing(_) => ErrorKind::Missing,
-            ArtifactError::Unreadable { .. } => ErrorKind::Unavailable,
-            ArtifactError::Changed { .. } => ErrorKind::Conflict,
-            _ => ErrorKind::Invalid,
-        };
-        Self::new(kind, error.to_string()).for_good()
-    }
-}
+pub use self::error::ArtifactError;
+pub(crate) use self::pack::{Packed, Parcel};
+use self::{check::Summary, entries::Format, identity::Hashing};
+use crate::error::MachineError;
 
 /// Knows the artifact of each release.
 #[async_trait]
@@ -77,22 +31,39 @@ pub trait ArtifactSource: Send + Sync {
     async fn artifact(&self, release: &str) -> Result<Arc<Artifact>, MachineError>;
 }
 
-/// An artifact that was looked through from end to end: it can be unpacked, and its digest is
-/// known.
+/// An artifact that was looked through from end to end: it can be unpacked safely, and its
+/// digest is known.
 #[derive(Debug)]
 pub struct Artifact {
     path: PathBuf,
+    format: Format,
     digest: String,
+    summary: Summary,
+    packed: OnceLock<Arc<Packed>>,
+    plain: OnceLock<Arc<Packed>>,
+    packing: std::sync::Mutex<()>,
 }
 
 impl Artifact {
     /// Looks through all of it, which takes as long as reading it does: call it from a thread
-    /// that may block.
+    /// that may block. A file that is no archive can only be copied.
+    ///
+    /// Fails when it is not there, is broken, or holds what must not be unpacked: paths or links
+    /// that leave it, devices, more than any release has.
     pub fn open(path: &Path) -> Result<Self, ArtifactError> {
-        let digest = digest(path)?;
+        let format = Format::of(path)?;
+        let (digest, summary) = match format {
+            Format::Plain => (digest(path)?, Summary::default()),
+            _ => check::look_through(path, format)?,
+        };
         Ok(Self {
             path: path.to_owned(),
+            format,
             digest,
+            summary,
+            packed: OnceLock::new(),
+            plain: OnceLock::new(),
+            packing: std::sync::Mutex::new(()),
         })
     }
 
@@ -105,10 +76,118 @@ impl Artifact {
     pub fn digest(&self) -> &str {
         &self.digest
     }
+
+    /// Unpacks all of it into an empty directory, and fails where it is no longer what it was.
+    pub(crate) fn unpack(&self, into: &Dir) -> Result<(), ArtifactError> {
+        self.unpackable()?;
+        let mut unpacking = unpack::Unpacking::new(into);
+        let found = entries::each(&self.path, self.format, &mut unpacking)?;
+        unpacking.finish(&self.path)?;
+        self.compare(&found)
+    }
+
+    /// Copies the file, and fails where it is no longer what it was. Returns the permissions that
+    /// the copy should have.
+    pub(crate) fn copy(&self, to: &mut impl Write) -> Result<u32, ArtifactError> {
+        let unreadable = |source| ArtifactError::Unreadable {
+            path: self.path.clone(),
+            source,
+        };
+        if self.format == Format::Directory {
+            return Err(ArtifactError::NotAFile(self.path.clone()));
+        }
+        let mut file = Hashing::new(File::open(&self.path).map_err(unreadable)?);
+        io::copy(&mut file, to).map_err(unreadable)?;
+        self.compare(&file.finish().map_err(unreadable)?)?;
+        let there = self.path.metadata().map_err(unreadable)?;
+        Ok(there.permissions().mode() & 0o755)
+    }
+
+    /// What is sent to another machine to be unpacked there: a gzipped tar in which nothing needs
+    /// care. Made once; blocks.
+    pub(crate) fn packed(&self) -> Result<Arc<Packed>, ArtifactError> {
+        self.unpackable()?;
+        self.once(&self.packed, || {
+            if self.format == Format::TarGz && self.summary.as_it_is {
+                Packed::as_it_is(&self.path, &self.digest)
+            } else {
+                let (packed, found) = pack::again(&self.path, self.format)?;
+                self.compare(&found)?;
+                Ok(packed)
+            }
+        })
+    }
+
+    /// What is sent to another machine to be copied there. Blocks.
+    pub(crate) fn plain(&self) -> Result<Arc<Packed>, ArtifactError> {
+        if self.format == Format::Directory {
+            return Err(ArtifactError::NotAFile(self.path.clone()));
+        }
+        self.once(&self.plain, || Packed::as_it_is(&self.path, &self.digest))
+    }
+
+    /// Whether the file may be executed.
+    pub(crate) fn mode(&self) -> u32 {
+        self.path
+            .metadata()
+            .map_or(0o644, |there| there.permissions().mode() & 0o755)
+    }
+
+    fn once(
+        &self,
+        kept: &OnceLock<Arc<Packed>>,
+        make: impl FnOnce() -> Result<Packed, ArtifactError>,
+    ) -> Result<Arc<Packed>, ArtifactError> {
+        let _one = self
+            .packing
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(packed) = kept.get() {
+            return Ok(Arc::clone(packed));
+        }
+        let packed = Arc::new(make()?);
+        Ok(Arc::clone(kept.get_or_init(|| packed)))
+    }
+
+    fn unpackable(&self) -> Result<(), ArtifactError> {
+        match self.format {
+            Format::Plain => Err(ArtifactError::Unknown(self.path.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn compare(&self, found: &str) -> Result<(), ArtifactError> {
+        if found == self.digest {
+            return Ok(());
+        }
+        Err(ArtifactError::Changed {
+            path: self.path.clone(),
+            expected: self.digest.clone(),
+            found: found.to_owned(),
+        })
+    }
 }
 
 /// The digest of an artifact: of a file its bytes', of a directory that of its sorted paths,
-/// modes, link targets and contents.
+/// modes, link targets and contents. Reads all of it: call it from a thread that may block.
 pub fn digest(path: &Path) -> Result<String, ArtifactError> {
-    Err(ArtifactError::Missing(path.to_owned()))
+    let unreadable = |source| ArtifactError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    match path.metadata() {
+        Ok(there) if there.is_dir() => {
+            check::look_through(path, Format::Directory).map(|(digest, _)| digest)
+        }
+        Ok(_) => {
+            let mut file = Hashing::new(File::open(path).map_err(unreadable)?);
+            file.read(&mut [])
+                .and_then(|_| file.finish())
+                .map_err(unreadable)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(ArtifactError::Missing(path.to_owned()))
+        }
+        Err(source) => Err(unreadable(source)),
+    }
 }

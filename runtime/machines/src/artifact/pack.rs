@@ -1,0 +1,259 @@
+//! What is sent to other machines: a file's bytes with their length and digest, the same for all
+//! of them.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use sha2::{Digest, Sha256};
+
+use super::{
+    check::{self, Rules, Stopped},
+    entries::{self, Entry, Format, Taker, What},
+    error::ArtifactError,
+    identity::{Hashing, written},
+};
+
+/// Up to here the bytes stay in memory, shared by all machines and hashed once; larger files are
+/// read by each machine as it needs them, and hashed on the way.
+const RESIDENT_BYTES_MAX: u64 = 16 << 20;
+
+/// Bytes to be sent.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    bytes: u64,
+    digest: String,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Memory(Bytes),
+    File(Arc<File>),
+}
+
+impl Packed {
+    /// A file as it lies there, which must have that digest.
+    pub(super) fn as_it_is(path: &Path, digest: &str) -> Result<Self, ArtifactError> {
+        let unreadable = |source| ArtifactError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        let packed = Self::of(file, Some(digest)).map_err(unreadable)?;
+        if packed.digest != digest {
+            return Err(ArtifactError::Changed {
+                path: path.to_owned(),
+                expected: digest.to_owned(),
+                found: packed.digest,
+            });
+        }
+        Ok(packed)
+    }
+
+    fn of(mut file: File, digest: Option<&str>) -> io::Result<Self> {
+        let bytes = file.metadata()?.len();
+        file.rewind()?;
+        if bytes <= RESIDENT_BYTES_MAX {
+            let mut all = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+            let mut hashing = Hashing::new(file);
+            (&mut hashing)
+                .take(RESIDENT_BYTES_MAX + 1)
+                .read_to_end(&mut all)?;
+            let digest = hashing.finish()?;
+            return Ok(Self {
+                bytes: all.len() as u64,
+                digest,
+                source: Source::Memory(all.into()),
+            });
+        }
+        let digest = match digest {
+            Some(digest) => digest.to_owned(),
+            None => Hashing::new(&file).finish()?,
+        };
+        Ok(Self {
+            bytes,
+            digest,
+            source: Source::File(Arc::new(file)),
+        })
+    }
+
+    /// How many bytes there are.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// All of them in order, from the start.
+    pub(crate) fn parcel(self: &Arc<Self>) -> Parcel {
+        let hash = matches!(self.source, Source::File(_)).then(Sha256::new);
+        Parcel {
+            packed: Arc::clone(self),
+            at: 0,
+            hash,
+        }
+    }
+}
+
+/// The bytes on their way to one machine.
+pub(crate) struct Parcel {
+    packed: Arc<Packed>,
+    at: u64,
+    hash: Option<Sha256>,
+}
+
+impl Parcel {
+    /// The next bytes, at most so many; none at the end, or where the file has become shorter.
+    /// Blocks where the file is not in memory.
+    pub(crate) fn next(&mut self, at_most: usize) -> io::Result<Option<Bytes>> {
+        let left = usize::try_from(self.packed.bytes - self.at).unwrap_or(usize::MAX);
+        let size = left.min(at_most);
+        if size == 0 {
+            return Ok(None);
+        }
+        let chunk = match &self.packed.source {
+            Source::Memory(all) => {
+                let start = usize::try_from(self.at).unwrap_or(usize::MAX);
+                all.slice(start..start + size)
+            }
+            Source::File(file) => {
+                use std::os::unix::fs::FileExt;
+                let mut chunk = vec![0; size];
+                file.read_exact_at(&mut chunk, self.at)?;
+                if let Some(hash) = &mut self.hash {
+                    hash.update(&chunk);
+                }
+                chunk.into()
+            }
+        };
+        self.at += chunk.len() as u64;
+        Ok(Some(chunk))
+    }
+
+    /// Whether reading the next bytes blocks.
+    pub(crate) fn blocks(&self) -> bool {
+        self.hash.is_some()
+    }
+
+    /// Whether all bytes were those that they should be.
+    pub(crate) fn verdict(self) -> bool {
+        let whole = self.at == self.packed.bytes;
+        whole
+            && self
+                .hash
+                .is_none_or(|hash| written(hash) == self.packed.digest)
+    }
+}
+
+/// Packs an artifact again, as a gzipped tar of which any `tar` can unpack every entry safely.
+/// Gives the digest of what was read.
+pub(super) fn again(path: &Path, format: Format) -> Result<(Packed, String), ArtifactError> {
+    let failed = |source| ArtifactError::Unpacking {
+        path: path.to_owned(),
+        entry: std::env::temp_dir(),
+        source,
+    };
+    let file = tempfile::tempfile().map_err(failed)?;
+    let gzip = GzEncoder::new(io::BufWriter::new(file), Compression::fast());
+    let mut packing = Packing {
+        rules: Rules::new(path),
+        tar: tar::Builder::new(gzip),
+    };
+    let found = entries::each(path, format, &mut packing)?;
+    let file = packing
+        .tar
+        .into_inner()
+        .and_then(GzEncoder::finish)
+        .map_err(failed)?;
+    let mut file = file
+        .into_inner()
+        .map_err(|error| failed(error.into_error()))?;
+    file.flush()
+        .and_then(|()| file.seek(SeekFrom::Start(0)))
+        .map_err(failed)?;
+    Ok((Packed::of(file, None).map_err(failed)?, found))
+}
+
+struct Packing<W: Write> {
+    rules: Rules,
+    tar: tar::Builder<W>,
+}
+
+impl<W: Write> Taker for Packing<W> {
+    fn take(&mut self, archive: &Path, entry: Entry<'_>) -> Result<(), ArtifactError> {
+        let path = self.rules.admit(archive, &entry)?;
+        if path.as_os_str().is_empty() {
+            return Ok(());
+        }
+        let stopped = |stopped: Stopped| stopped.at(archive, &entry.path, &path);
+        let mut header = tar::Header::new_gnu();
+        header.set_mtime(entry.modified);
+        header.set_size(0);
+        header.set_mode(check::mode(
+            entry.mode,
+            matches!(entry.what, What::Directory),
+        ));
+        let done = match entry.what {
+            What::Directory => {
+                header.set_entry_type(tar::EntryType::Directory);
+                self.tar.append_data(&mut header, &path, io::empty())
+            }
+            What::File { size, contents } => {
+                header.set_entry_type(tar::EntryType::Regular);
+                header.set_size(size);
+                let mut exact = Exact {
+                    contents,
+                    left: size,
+                    failed: false,
+                };
+                let done = self.tar.append_data(&mut header, &path, &mut exact);
+                if exact.failed {
+                    return done.map_err(|error| stopped(Stopped::Reading(error)));
+                }
+                done
+            }
+            What::Symlink(target) => {
+                header.set_entry_type(tar::EntryType::Symlink);
+                self.tar.append_link(&mut header, &path, target)
+            }
+            What::Hardlink(target) => {
+                header.set_entry_type(tar::EntryType::Link);
+                self.tar.append_link(&mut header, &path, target)
+            }
+            What::Other(_) => Ok(()),
+        };
+        done.map_err(|error| stopped(Stopped::Writing(error)))
+    }
+}
+
+/// Contents that end where they should, or fail.
+struct Exact<'a> {
+    contents: &'a mut dyn Read,
+    left: u64,
+    failed: bool,
+}
+
+impl Read for Exact<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match self.contents.read(buffer) {
+            Ok(0) if self.left > 0 => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "it is cut off",
+            )),
+            Ok(count) if count as u64 > self.left => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it is longer than announced",
+            )),
+            read => read,
+        };
+        match &read {
+            Ok(count) => self.left -= *count as u64,
+            Err(_) => self.failed = true,
+        }
+        read
+    }
+}
