@@ -16,7 +16,7 @@ use super::{
 const UNPACKED_BYTES_MAX: u64 = 16 << 30;
 
 /// Below this, how well an archive is packed says nothing.
-const RATIO_FROM_BYTES: u64 = 256 << 20;
+const RATIO_FROM_BYTES: u64 = 64 << 20;
 
 /// Nothing real packs better than this; a bomb does.
 const RATIO_MAX: u64 = 300;

@@ -1,0 +1,5 @@
+//! Machines as their callers see them: real files, real programs, real SSH servers.
+
+mod artifacts;
+mod local;
+mod support;
