@@ -131,7 +131,7 @@ fn insert(
 
 /// Looks for an earlier deployment that was cut off, and gives it up where that was asked for.
 ///
-/// The lease is held by now: whatever is marked as running is not.
+/// The lease is held by now: what has not ended is not running, whatever its mark says.
 fn settle_unfinished(
     change: &mut Change<'_>,
     new: &NewDeployment,
@@ -140,10 +140,7 @@ fn settle_unfinished(
 ) -> Result<(), LeaseError> {
     let unfinished: Vec<String> = change.rows(
         "SELECT id FROM deployments
-         WHERE application = ?1 AND environment = ?2
-           AND state IN ('running', 'cut-off', 'stuck', 'frozen')
-           AND state IN ('running', 'cut-off')
-         ORDER BY started_at DESC, token DESC",
+         WHERE application = ?1 AND environment = ?2 AND ended_at IS NULL ORDER BY token DESC",
         params![lease.scope.application, lease.scope.environment],
         |row| row.get(0),
     )?;

@@ -111,17 +111,28 @@ pub(super) fn list(
     filter: &Filter,
     now: Timestamp,
 ) -> Result<Vec<Deployment>, StoreError> {
+    // Only what is asked for, so that the index serves it.
+    let conditions = [
+        (filter.application.is_some(), "d.application = ?2"),
+        (filter.environment.is_some(), "d.environment = ?3"),
+        (
+            filter.open,
+            "d.state IN ('running', 'cut-off', 'stuck', 'frozen')",
+        ),
+    ];
+    let conditions: String = conditions
+        .iter()
+        .filter(|(asked, _)| *asked)
+        .map(|(_, condition)| format!(" AND {condition}"))
+        .collect();
     let sql = format!(
-        "{SELECT} WHERE (?2 IS NULL OR d.application = ?2)
-           AND (?3 IS NULL OR d.environment = ?3)
-           AND (?4 = 0 OR d.state IN ('running', 'cut-off', 'stuck', 'frozen'))
-         ORDER BY d.started_at DESC, d.token DESC, d.id DESC LIMIT ?5"
+        "{SELECT} WHERE 1 = 1{conditions}
+         ORDER BY d.started_at DESC, d.token DESC, d.id DESC LIMIT ?4"
     );
     let parameters = params![
         number(now.0),
         filter.application,
         filter.environment,
-        i64::from(filter.open),
         filter.limit.map_or(i64::MAX, i64::from)
     ];
     let found = database.rows(&sql, parameters, Found::take)?;

@@ -1,0 +1,269 @@
+//! What an operation's record costs, against the two bare commits that it cannot do without, in
+//! the same file; and what opening the file costs.
+
+#![expect(clippy::print_stdout, reason = "a benchmark's figures are its output")]
+
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use engine::{
+    Answer, Brief, Count, Effect, Health, Intent, Journal, Operation, Origin, Outcome, Purpose,
+    Release, Report, Rules, Timestamp, Undo,
+};
+use rusqlite::{Connection, params};
+use serde_json::Value;
+use store::{Blob, NewDeployment, Owner, PluginPin, Scope, Sqlite, Store};
+
+/// Operations in a row before the other side has its turn: long enough that what the other one
+/// left in the caches does not count, short enough that both see the same disk.
+const BLOCK: u64 = 100;
+const BLOCKS: u64 = 20;
+const OPENINGS: usize = 50;
+
+fn main() {
+    let directory = tempfile::tempdir_in(".").expect("the working directory can be written");
+    let path = directory.path().join("state.db");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime starts");
+    let (ours, bare) = runtime.block_on(commits(&path));
+    let ratio = ours.as_secs_f64() / bare.as_secs_f64();
+    println!("begin and end                    {:>9.1} µs", micros(ours));
+    println!("two bare commits                 {:>9.1} µs", micros(bare));
+    println!("ratio                            {ratio:>9.2}");
+    let (opening, beginning) = runtime.block_on(openings(&path));
+    println!(
+        "open and the first question      {:>9.1} µs",
+        micros(opening)
+    );
+    println!(
+        "begin a deployment and its lease {:>9.1} µs",
+        micros(beginning)
+    );
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+fn median(mut durations: Vec<Duration>) -> Duration {
+    durations.sort_unstable();
+    durations[durations.len() / 2]
+}
+
+async fn commits(path: &Path) -> (Duration, Duration) {
+    let store = Sqlite::open(path).expect("the store opens");
+    let lease = store
+        .begin_deployment(deployment("d0"), u64::MAX, Timestamp(0))
+        .await
+        .expect("a deployment begins");
+    let mut journal = store.journal("d0", &lease);
+    let bare = Bare::open(path);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for block in 0..BLOCKS {
+        for sequence in block * BLOCK + 1..=(block + 1) * BLOCK {
+            let (intent, outcome) = (intent(sequence), outcome());
+            let start = Instant::now();
+            record(journal.as_mut(), &intent, &outcome).await;
+            ours.push(start.elapsed());
+        }
+        for sequence in block * BLOCK + 1..=(block + 1) * BLOCK {
+            let start = Instant::now();
+            bare.record(sequence);
+            theirs.push(start.elapsed());
+        }
+    }
+    (median(ours), median(theirs))
+}
+
+async fn record(journal: &mut dyn Journal, intent: &Intent, outcome: &Outcome) {
+    journal.begin(intent).await.expect("the intent is kept");
+    journal
+        .end(intent.sequence, outcome)
+        .await
+        .expect("the outcome is kept");
+}
+
+/// The least that keeps an intent and an outcome: two statements on the calling thread.
+struct Bare {
+    connection: Connection,
+    intent: [String; 4],
+    outcome: [String; 2],
+}
+
+impl Bare {
+    fn open(path: &Path) -> Self {
+        let connection = Connection::open(path).expect("the file opens");
+        connection
+            .execute_batch(
+                "PRAGMA synchronous = full;
+                 CREATE TABLE bare (sequence INTEGER PRIMARY KEY, origin, operation, effect, undo,
+                                    attempt, token, started_at, result, report, ended_at)",
+            )
+            .expect("the table is made");
+        let (intent, outcome) = (intent(1), outcome());
+        Self {
+            connection,
+            intent: [
+                json(&intent.origin),
+                json(&intent.operation),
+                json(&intent.effect),
+                json(&intent.undo),
+            ],
+            outcome: [json(&outcome.result), json(&outcome.report)],
+        }
+    }
+
+    fn record(&self, sequence: u64) {
+        let [origin, operation, effect, undo] = &self.intent;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO bare (sequence, origin, operation, effect, undo, attempt, token,
+                                   started_at) VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0)",
+            )
+            .and_then(|mut it| {
+                it.execute(params![
+                    sequence.cast_signed(),
+                    origin,
+                    operation,
+                    effect,
+                    undo
+                ])
+            })
+            .expect("the row is added");
+        let [result, report] = &self.outcome;
+        self.connection
+            .prepare_cached(
+                "UPDATE bare SET result = ?2, report = ?3, ended_at = 0 WHERE sequence = ?1",
+            )
+            .and_then(|mut it| it.execute(params![sequence.cast_signed(), result, report]))
+            .expect("the row is changed");
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("it is JSON")
+}
+
+async fn openings(path: &Path) -> (Duration, Duration) {
+    let (mut opening, mut beginning) = (Vec::new(), Vec::new());
+    for number in 1..=OPENINGS {
+        let new = NewDeployment {
+            over_unfinished: true,
+            ..deployment(&format!("d{number}"))
+        };
+        let start = Instant::now();
+        let store = Sqlite::open(path).expect("the store opens");
+        store
+            .holder(&Scope::new("shop", "production"))
+            .await
+            .expect("it answers");
+        opening.push(start.elapsed());
+        let start = Instant::now();
+        let now = Timestamp(u64::MAX);
+        let lease = store
+            .begin_deployment(new, 0, now)
+            .await
+            .expect("a deployment begins");
+        beginning.push(start.elapsed());
+        store.release(&lease).await.expect("the lease is let go");
+    }
+    (median(opening), median(beginning))
+}
+
+fn intent(sequence: u64) -> Intent {
+    let targets = || (1..=4).map(|number| format!("web{number}").into());
+    Intent {
+        sequence,
+        origin: Origin::Strategy,
+        operation: Some(Operation::Install {
+            targets: targets().collect(),
+        }),
+        effect: Some(Effect::Install {
+            targets: targets().collect(),
+            release: "5.0.0-20251116T103045Z".into(),
+        }),
+        undo: Undo::Remove {
+            targets: targets().collect(),
+            release: "5.0.0-20251116T103045Z".into(),
+        },
+        attempt: 1,
+        started: Timestamp(1),
+    }
+}
+
+fn outcome() -> Outcome {
+    Outcome {
+        result: Ok(Answer::Done),
+        report: Some(Report::default()),
+        ended: Timestamp(2),
+    }
+}
+
+fn deployment(id: &str) -> NewDeployment {
+    let release = Release {
+        id: "5.0.0-20251116T103045Z".into(),
+        version: "5.0.0".to_owned(),
+        digest: "sha256:5".to_owned(),
+        labels: Vec::new(),
+        details: Value::Null,
+    };
+    let rules = Rules {
+        minimum_serving: None,
+        tolerate: Count::Number(0),
+        drain_ms: 30_000,
+        downtime: false,
+        idle: BTreeSet::new(),
+        health: Health {
+            unchecked: false,
+            timeout_ms: 60_000,
+        },
+        automatic_rollback: true,
+        steps: Vec::new(),
+        balancer: None,
+        platform: Vec::new(),
+    };
+    let brief = Brief {
+        id: id.to_owned(),
+        application: "shop".to_owned(),
+        environment: "production".to_owned(),
+        purpose: Purpose::Deploy,
+        release,
+        previous: None,
+        targets: Vec::new(),
+        strategy: "canary".to_owned(),
+        settings: Value::Null,
+        rules,
+    };
+    let pins = (0..8).map(|number| PluginPin {
+        kind: "step".to_owned(),
+        name: format!("step-{number}"),
+        digest: format!("sha256:{number}"),
+    });
+    NewDeployment {
+        brief,
+        artifact: "shop-5.0.0.tar.gz".to_owned(),
+        configuration: Blob {
+            digest: "sha256:c".to_owned(),
+            bytes: vec![7; 4_000].into(),
+        },
+        strategy: Blob {
+            digest: "sha256:s".to_owned(),
+            bytes: vec![7; 200_000].into(),
+        },
+        plugins: pins.collect(),
+        owner: Owner {
+            actor: "anna".to_owned(),
+            host: "build-1".to_owned(),
+            process: 1,
+            purpose: "deploy".to_owned(),
+            deployment: None,
+        },
+        over_unfinished: false,
+    }
+}
