@@ -1,9 +1,12 @@
 //! Parts of a whole as an operator writes them: `25`, `"25%"`, `3`.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, Visitor},
+};
 
 /// A percentage from 0 to 100; in JSON a number, or a text such as `25%`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
@@ -35,17 +38,6 @@ impl Count {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected a number, or a percentage such as \"25%\""
-)]
-enum Written<'a> {
-    Number(f64),
-    #[serde(borrow)]
-    Text(Cow<'a, str>),
-}
-
 fn percentage(text: &str) -> Result<f64, String> {
     let number = text
         .strip_suffix('%')
@@ -61,36 +53,78 @@ fn within(percent: f64) -> Result<f64, String> {
     }
 }
 
+/// Reads what `T` can be made of: a number, or a text.
+struct Written<T>(PhantomData<T>);
+
+trait FromWritten: Sized {
+    fn number(number: f64) -> Result<Self, String>;
+    fn text(text: &str) -> Result<Self, String>;
+}
+
+impl FromWritten for Percent {
+    fn number(number: f64) -> Result<Self, String> {
+        within(number).map(Self)
+    }
+
+    fn text(text: &str) -> Result<Self, String> {
+        percentage(text).map(Self)
+    }
+}
+
+impl FromWritten for Count {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be a whole number within range"
+    )]
+    fn number(number: f64) -> Result<Self, String> {
+        if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) {
+            Ok(Self::Number(number as u32))
+        } else {
+            Err(format!("{number} is not a whole number from 0"))
+        }
+    }
+
+    fn text(text: &str) -> Result<Self, String> {
+        percentage(text).map(Self::Percent)
+    }
+}
+
+impl<T: FromWritten> Visitor<'_> for Written<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a number, or a percentage such as \"25%\"")
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
+        T::number(number).map_err(E::custom)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "no percentage or count is that large")]
+    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+        self.visit_f64(number as f64)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "no percentage or count is that large")]
+    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+        self.visit_f64(number as f64)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        T::text(text).map_err(E::custom)
+    }
+}
+
 impl<'de> Deserialize<'de> for Percent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let percent = match Written::deserialize(deserializer)? {
-            Written::Number(number) => within(number),
-            Written::Text(text) => percentage(&text),
-        };
-        percent.map(Self).map_err(D::Error::custom)
+        deserializer.deserialize_any(Written(PhantomData))
     }
 }
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Written::deserialize(deserializer)? {
-            Written::Text(text) => percentage(&text)
-                .map(Self::Percent)
-                .map_err(D::Error::custom),
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "checked to be a whole number within range"
-            )]
-            Written::Number(number)
-                if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) =>
-            {
-                Ok(Self::Number(number as u32))
-            }
-            Written::Number(number) => Err(D::Error::custom(format!(
-                "{number} is not a whole number from 0"
-            ))),
-        }
+        deserializer.deserialize_any(Written(PhantomData))
     }
 }
 

@@ -218,9 +218,12 @@ pub fn description<P: Plugin>(name: &str, version: &str) -> Description {
         name: name.into(),
         version: version.into(),
         summary: P::SUMMARY.into(),
-        settings_schema: settings::schema::<P>(),
+        settings_schema: match P::SCHEMA {
+            Some(schema) => schema.into(),
+            None => settings::schema::<P>().to_string(),
+        },
         requests: P::requests(),
-        details: P::details().to_string(),
+        details: P::DETAILS.into(),
     }
 }
 

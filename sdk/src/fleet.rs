@@ -1,11 +1,13 @@
 //! What strategies would each write for themselves: groups, shares in proportion, and rolling
 //! through groups in batches without ever taking the last member from under a share.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{borrow::Cow, fmt};
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::Value;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, SeqAccess, Visitor},
+};
 
 use crate::{
     Count, Deployment, Duration, Failure, Result, Target,
@@ -16,11 +18,7 @@ use crate::{
 const SAME: f64 = 0.01;
 
 /// How long each of several stages is watched: one time for all, or one for each.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    expecting = "expected a time such as \"5m\", or a list of them"
-)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Soaks {
     /// The same for all.
     Same(Duration),
@@ -42,6 +40,61 @@ impl Soaks {
     }
 }
 
+impl<'de> Deserialize<'de> for Soaks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+
+        impl<'de> Visitor<'de> for Written {
+            type Value = Soaks;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a time such as \"5m\", or a list of them")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Soaks, E> {
+                text.parse().map(Soaks::Same).map_err(E::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Soaks, A::Error> {
+                let mut soaks = Vec::new();
+                while let Some(soak) = list.next_element()? {
+                    soaks.push(soak);
+                }
+                Ok(Soaks::Each(soaks))
+            }
+        }
+
+        deserializer.deserialize_any(Written)
+    }
+}
+
+impl JsonSchema for Soaks {
+    fn schema_name() -> Cow<'static, str> {
+        "Soaks".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = generator.subschema_for::<Duration>();
+        schema.insert("type".into(), serde_json::json!(["string", "array"]));
+        let each = generator.subschema_for::<Duration>();
+        schema.insert("items".into(), each.into());
+        schema
+    }
+}
+
+/// What the host says in a deployment's `details`.
+#[derive(Deserialize)]
+struct Facts {
+    #[serde(default = "yes")]
+    balancer: bool,
+    #[serde(default)]
+    analysis: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
 /// The targets of one name in the configuration's `group`.
 #[derive(Clone, Debug)]
 pub struct Group<'a> {
@@ -56,9 +109,10 @@ pub struct Group<'a> {
 pub struct Fleet<'a> {
     deployment: &'a Deployment,
     groups: Vec<Group<'a>>,
-    shares: BTreeMap<&'a str, f64>,
+    /// In percent, in the order of the groups.
+    shares: Vec<f64>,
     /// Targets that can take their part of their group's share.
-    ready: BTreeSet<&'a str>,
+    ready: Vec<&'a str>,
     balancer: bool,
     analysis: bool,
 }
@@ -66,8 +120,7 @@ pub struct Fleet<'a> {
 impl<'a> Fleet<'a> {
     /// Sorts the targets, and reads the load balancer where there is one.
     pub fn read(deployment: &'a Deployment) -> Result<Self> {
-        let details: Value = serde_json::from_str(&deployment.details)?;
-        let flag = |name: &str, default| details[name].as_bool().unwrap_or(default);
+        let Facts { balancer, analysis } = serde_json::from_str(&deployment.details)?;
         let mut groups: Vec<Group<'a>> = Vec::new();
         for target in &deployment.targets {
             match groups.iter_mut().find(|group| group.name == target.group) {
@@ -83,24 +136,9 @@ impl<'a> Fleet<'a> {
             .iter()
             .filter(|(_, release)| release.is_some());
         let ready = running.map(|(target, _)| target.as_str()).collect();
-        let (balancer, analysis) = (flag("balancer", true), flag("analysis", false));
-        let mut fleet = Self {
-            deployment,
-            groups,
-            shares: BTreeMap::new(),
-            ready,
-            balancer,
-            analysis,
-        };
-        if balancer {
-            let current = rollout::current()?;
-            for group in &fleet.groups {
-                let share = current.iter().find(|share| share.group == group.name);
-                if let Some(share) = share {
-                    fleet.shares.insert(group.name, share.percent);
-                }
-            }
-        }
+        let current = if balancer { rollout::current()? } else { Vec::new() };
+        let mut fleet = Self { deployment, groups, shares: Vec::new(), ready, balancer, analysis };
+        fleet.remember(&current);
         Ok(fleet)
     }
 
@@ -175,7 +213,8 @@ impl<'a> Fleet<'a> {
 
     /// What the group gets of all traffic, in percent.
     pub fn share(&self, group: &str) -> f64 {
-        self.shares.get(group).copied().unwrap_or(0.0)
+        let place = self.groups.iter().position(|each| each.name == group);
+        place.map_or(0.0, |place| self.shares[place])
     }
 
     /// `percent` for the groups named, in proportion to their members, and 0 for all others.
@@ -221,12 +260,20 @@ impl<'a> Fleet<'a> {
             return Ok(());
         }
         rollout::split(shares)?;
-        for group in &self.groups {
-            let share = shares.iter().find(|share| share.group == group.name);
-            self.shares
-                .insert(group.name, share.map_or(0.0, |share| share.percent));
-        }
+        self.remember(shares);
         Ok(())
+    }
+
+    fn remember(&mut self, shares: &[Share]) {
+        let percent = |group: &Group| {
+            let share = shares.iter().find(|share| share.group == group.name);
+            share.map_or(0.0, |share| share.percent)
+        };
+        self.shares = self.groups.iter().map(percent).collect();
+    }
+
+    fn is_ready(&self, target: &Target) -> bool {
+        self.ready.iter().any(|name| *name == target.name)
     }
 
     /// Makes the release the one that runs on these, and waits until they are well. They must
@@ -238,13 +285,12 @@ impl<'a> Fleet<'a> {
 
     /// Targets on which nothing runs yet.
     pub fn absent(&self) -> Vec<&'a Target> {
-        let absent = |target: &&Target| !self.ready.contains(target.name.as_str());
-        self.targets().iter().filter(absent).collect()
+        self.targets().iter().filter(|target| !self.is_ready(target)).collect()
     }
 
     /// Splits the traffic in proportion to the groups' members where none of it goes anywhere.
     pub fn serve(&mut self) -> Result<()> {
-        if self.balancer && self.shares.values().all(|share| *share <= 0.0) {
+        if self.balancer && self.shares.iter().all(|share| *share <= 0.0) {
             return self.split(&self.evenly());
         }
         Ok(())
@@ -295,11 +341,7 @@ impl<'a> Fleet<'a> {
         finally: Option<&[Share]>,
         mut after: impl FnMut(&Self, &[&'a Target], bool) -> Result<()>,
     ) -> Result<()> {
-        let mut pending = targets.to_vec();
-        // Those that do not serve yet first within their group: then it has one more before it
-        // lends one. Groups stay together.
-        let group = |target: &Target| targets.iter().position(|each| each.group == target.group);
-        pending.sort_by_key(|target| (group(target), self.ready.contains(target.name.as_str())));
+        let pending = self.in_order(targets);
         let batches: Vec<&[&'a Target]> = pending.chunks(batch.of(pending.len())).collect();
         for (number, members) in batches.iter().enumerate() {
             let last = number + 1 == batches.len();
@@ -315,6 +357,22 @@ impl<'a> Fleet<'a> {
         }
     }
 
+    /// Group by group, in the order in which they come, and in each those first that do not
+    /// serve yet: then it has one more before it lends one.
+    fn in_order(&self, targets: &[&'a Target]) -> Vec<&'a Target> {
+        let mut sorted: Vec<&Target> = Vec::new();
+        for target in targets {
+            if sorted.iter().any(|each| each.group == target.group) {
+                continue;
+            }
+            for ready in [false, true] {
+                let members = targets.iter().filter(|each| each.group == target.group);
+                sorted.extend(members.filter(|each| self.is_ready(each) == ready));
+            }
+        }
+        sorted
+    }
+
     fn roll_batch(&mut self, batch: &[&'a Target], back: Option<&[Share]>) -> Result<()> {
         if !self.balancer {
             return self.switch(batch);
@@ -326,7 +384,7 @@ impl<'a> Fleet<'a> {
             self.split(&without)?;
         }
         let gets_traffic = |target: &Target| {
-            self.share(&target.group) > 0.0 && self.ready.contains(target.name.as_str())
+            self.share(&target.group) > 0.0 && self.is_ready(target)
         };
         let drained: Vec<&Target> = batch
             .iter()
@@ -337,9 +395,8 @@ impl<'a> Fleet<'a> {
             rollout::drain(&drained)?;
         }
         self.switch(batch)?;
-        let absent = |target: &&Target| !self.ready.contains(target.name.as_str());
         let mut restored = drained;
-        restored.extend(batch.iter().copied().filter(absent));
+        restored.extend(batch.iter().copied().filter(|target| !self.is_ready(target)));
         if !restored.is_empty() {
             rollout::restore(&restored)?;
         }
@@ -355,8 +412,7 @@ impl<'a> Fleet<'a> {
     /// The groups with a share whose ready members are all in the batch.
     fn emptied_by(&self, batch: &[&Target]) -> Vec<&'a str> {
         let stays = |target: &&&Target| {
-            self.ready.contains(target.name.as_str())
-                && !batch.iter().any(|other| other.name == target.name)
+            self.is_ready(target) && !batch.iter().any(|other| other.name == target.name)
         };
         let emptied = self.groups.iter().filter(|group| {
             self.share(group.name) > 0.0 && !group.members.iter().any(|target| stays(&target))

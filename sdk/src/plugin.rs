@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 
 use crate::{Problem, Request};
 
@@ -14,15 +13,18 @@ pub trait Plugin: DeserializeOwned + JsonSchema {
     /// One line for `runtime plugin list`.
     const SUMMARY: &'static str;
 
+    /// What the host must know before it starts, in JSON, as `wit/manifest.wit` lists it.
+    const DETAILS: &'static str = "{}";
+
+    /// The settings' JSON Schema, for plugins that keep it in a file to be smaller. A test that
+    /// calls `testing::check_schema` keeps it true.
+    const SCHEMA: Option<&'static str> = None;
+
     /// Everything that the plugin may ever ask the host for; see [`read()`] and [`change`].
     fn requests() -> Vec<Request> {
         Vec::new()
     }
 
-    /// What the host must know before it starts, as `wit/manifest.wit` lists it.
-    fn details() -> Value {
-        json!({})
-    }
 
     /// Every problem that the schema cannot express.
     fn problems(&self) -> Vec<Problem> {

@@ -1,89 +1,119 @@
 //! Settings: from JSON to the plugin's struct, and from the struct to its JSON Schema.
 
-use std::fmt::Write as _;
+use std::fmt;
 
 use schemars::generate::SchemaSettings;
-use serde_path_to_error::{Path, Segment};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
 
 use crate::{Failure, Plugin, Problem, Result};
 
 /// Reads settings that the host has checked already.
 pub fn parse<P: Plugin>(settings: &str) -> Result<P> {
-    read(settings).map_err(|problem| {
-        Failure::invalid(format!(
-            "settings at `{}`: {}",
-            problem.pointer, problem.message
-        ))
+    serde_json::from_str(settings).map_err(|error| {
+        Failure::invalid(format!("the settings of the plugin: {}", message(&error)))
     })
 }
 
 /// Every problem with the settings.
 pub(crate) fn problems<P: Plugin>(settings: &str) -> Vec<Problem> {
-    match read::<P>(settings) {
+    match serde_json::from_str::<P>(settings) {
         Ok(plugin) => plugin.problems(),
-        Err(problem) => vec![problem],
+        Err(error) => {
+            let message = message(&error);
+            let pointer = guilty::<P>(settings, &message).unwrap_or_default();
+            vec![Problem { pointer, message }]
+        }
     }
 }
 
-/// The JSON Schema of the settings, without references to other places in it.
-pub(crate) fn schema<P: Plugin>() -> String {
-    let settings =
-        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    settings
-        .into_generator()
-        .into_root_schema_for::<P>()
-        .to_value()
-        .to_string()
-}
-
-fn read<P: Plugin>(settings: &str) -> Result<P, Problem> {
-    let deserializer = &mut serde_json::Deserializer::from_str(settings);
-    serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let pointer = pointer(error.path());
-        Problem {
-            pointer,
-            message: without_place(&error.into_inner().to_string()),
-        }
-    })
-}
-
-fn pointer(path: &Path) -> String {
-    let mut pointer = String::new();
-    for segment in path {
-        match segment {
-            Segment::Seq { index } => _ = write!(pointer, "/{index}"),
-            Segment::Map { key } => {
-                _ = write!(pointer, "/{}", key.replace('~', "~0").replace('/', "~1"));
+/// The setting without which the problem would not be there.
+///
+/// The host's check by the schema has found most problems, each with its exact place, before
+/// this is asked; a deserializer that keeps track of places would be a third of a plugin.
+fn guilty<P: Plugin>(settings: &str, problem: &str) -> Option<String> {
+    if problem.starts_with("missing field") {
+        return None;
+    }
+    let Settings(all) = serde_json::from_str(settings).ok()?;
+    let is_guilty = |guilty: &usize| {
+        let mut others = String::from("{");
+        for (_, (name, value)) in all.iter().enumerate().filter(|(place, _)| place != guilty) {
+            if others.len() > 1 {
+                others.push(',');
             }
-            // Neither is a place in a JSON text.
-            Segment::Enum { .. } | Segment::Unknown => {}
+            others.push('"');
+            others.push_str(name);
+            others.push_str("\":");
+            others.push_str(value.get());
         }
+        others.push('}');
+        let without = serde_json::from_str::<P>(&others);
+        without.map_or_else(|error| message(&error) != problem, |_| true)
+    };
+    let (name, _) = all[(0..all.len()).find(is_guilty)?];
+    Some(format!("/{}", name.replace('~', "~0").replace('/', "~1")))
+}
+
+/// The settings one by one, as they are written. Names with escapes in them do not read.
+struct Settings<'a>(Vec<(&'a str, &'a RawValue)>);
+
+impl<'a> Deserialize<'a> for Settings<'a> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'a> Visitor<'a> for Entries {
+            type Value = Settings<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("settings")
+            }
+
+            fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Settings<'a>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Settings(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Entries)
     }
-    pointer
 }
 
 /// The message without the line and column of a text that the operator never sees.
-fn without_place(message: &str) -> String {
-    message
-        .rsplit_once(" at line ")
-        .map_or(message, |(message, _)| message)
-        .to_owned()
+fn message(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned()
+}
+
+/// The JSON Schema of the settings, without references to other places in it.
+pub(crate) fn schema<P: Plugin>() -> serde_json::Value {
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<P>().to_value()
 }
 
 #[cfg(test)]
 mod tests {
     use schemars::JsonSchema;
-    use serde::Deserialize;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
+    use crate::Duration;
 
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read from JSON")]
     struct Example {
         /// How often.
-        #[expect(dead_code, reason = "only read from JSON")]
         max_times: Vec<u32>,
+        /// How long.
+        how_long: Duration,
     }
 
     impl Plugin for Example {
@@ -92,33 +122,35 @@ mod tests {
 
     #[test]
     fn a_problem_has_its_place() {
-        let settings = json!({ "max-times": [1, "two"] }).to_string();
-        let [problem] = &problems::<Example>(&settings)[..] else {
-            panic!("one problem")
-        };
-        assert_eq!(problem.pointer, "/max-times/1");
-        assert_eq!(
-            problem.message,
-            "invalid type: string \"two\", expected u32"
-        );
-    }
-
-    #[test]
-    fn an_unknown_setting_is_a_problem() {
-        let settings = json!({ "max-times": [], "min": 1 }).to_string();
-        let [problem] = &problems::<Example>(&settings)[..] else {
-            panic!("one problem")
-        };
-        assert_eq!(problem.message, "unknown field `min`, expected `max-times`");
+        for (settings, pointer, message) in [
+            (
+                json!({ "how-long": "5m", "max-times": [1, "two"] }),
+                "/max-times",
+                "invalid type: string \"two\", expected u32",
+            ),
+            (
+                json!({ "how-long": "soon", "max-times": [1] }),
+                "/how-long",
+                "`soon` is not a span of time; write it like `250ms`, `30s`, `5m` or `1h30m`",
+            ),
+            (
+                json!({ "how-long": "5m", "max-times": [], "a/b": 1 }),
+                "/a~1b",
+                "unknown field `a/b`, expected `max-times` or `how-long`",
+            ),
+            (json!({ "how-long": "5m" }), "", "missing field `max-times`"),
+        ] {
+            let [problem] = &problems::<Example>(&settings.to_string())[..] else {
+                panic!("{settings} has one problem")
+            };
+            assert_eq!((&*problem.pointer, &*problem.message), (pointer, message));
+        }
     }
 
     #[test]
     fn the_schema_has_the_documentation() {
-        let schema: Value = serde_json::from_str(&schema::<Example>()).unwrap();
-        assert_eq!(
-            schema["properties"]["max-times"]["description"],
-            "How often."
-        );
+        let schema = schema::<Example>();
+        assert_eq!(schema["properties"]["max-times"]["description"], "How often.");
         assert_eq!(schema["additionalProperties"], false);
     }
 }

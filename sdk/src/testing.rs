@@ -20,7 +20,7 @@ pub use records::{deployment, occasion, release, target, targets};
 use world::World;
 
 use crate::{
-    Failure, Result,
+    Failure, Plugin, Result,
     bindings::imports::{
         commands::{Command, Output},
         http::{Request, Response},
@@ -141,6 +141,19 @@ impl Drop for Fake {
     fn drop(&mut self) {
         WORLD.set(None);
     }
+}
+
+/// Fails unless the file `settings.json` in the plugin's folder is its settings' JSON Schema.
+/// With `UPDATE_SCHEMAS` in the environment it is written instead.
+pub fn check_schema<P: Plugin>(folder: &str) {
+    let path = std::path::Path::new(folder).join("settings.json");
+    let schema = crate::settings::schema::<P>();
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        std::fs::write(&path, format!("{schema:#}\n")).expect("the plugin's folder can be written");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let same = serde_json::from_str::<serde_json::Value>(&kept).is_ok_and(|kept| kept == schema);
+    assert!(same, "run the test with UPDATE_SCHEMAS=1 to write {}", path.display());
 }
 
 /// An output with that status and nothing said.

@@ -26,15 +26,19 @@ pub fn weights(percents: &[f64], total: u32) -> Vec<u32> {
         weight => weight,
     };
     let mut weights: Vec<u32> = percents.iter().map(|percent| floor(*percent)).collect();
-    let mut by_remainder: Vec<usize> = (0..percents.len()).filter(|i| percents[*i] > 0.0).collect();
-    // Stable, so equal remainders keep their order and the same percentages the same weights.
-    by_remainder.sort_by(|a, b| {
-        let remainder = |i: usize| exact(percents[i]) - f64::from(weights[i]);
-        remainder(*b).total_cmp(&remainder(*a))
-    });
-    let missing = total.saturating_sub(weights.iter().sum());
-    for i in by_remainder.iter().cycle().take(missing as usize) {
-        weights[*i] += 1;
+    let remainders: Vec<f64> = percents
+        .iter()
+        .zip(&weights)
+        .map(|(percent, weight)| exact(*percent) - f64::from(*weight))
+        .collect();
+    let mut raised = vec![false; percents.len()];
+    for _ in weights.iter().sum::<u32>()..total {
+        // The first of equal ones, so the same percentages always give the same weights.
+        let open = (0..percents.len()).filter(|i| percents[*i] > 0.0 && !raised[*i]);
+        let best = open.reduce(|best, i| if remainders[i] > remainders[best] { i } else { best });
+        let Some(best) = best else { break };
+        raised[best] = true;
+        weights[best] += 1;
     }
     // Where tiny parts were lifted to 1, the largest pays.
     let mut excess = weights.iter().sum::<u32>().saturating_sub(total);

@@ -43,10 +43,9 @@ fn soak() -> Soaks {
 
 impl Plugin for BlueGreen {
     const SUMMARY: &'static str = "The idle group gets the release, then the traffic.";
-
-    fn details() -> Value {
-        json!({ "needs": ["shares"], "idle-groups": "/groups", "approval": "/approve" })
-    }
+    const DETAILS: &'static str = 
+        r#"{ "needs": ["shares"], "idle-groups": "/groups", "approval": "/approve" }"#;
+    const SCHEMA: Option<&'static str> = Some(include_str!("../settings.json"));
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();

@@ -160,3 +160,8 @@ fn nonsense_is_refused() {
         .collect();
     assert_eq!(places, ["/groups/1", "/stages/1"]);
 }
+
+#[test]
+fn the_schema_is_current() {
+    runtime_sdk::testing::check_schema::<BlueGreen>(env!("CARGO_MANIFEST_DIR"));
+}

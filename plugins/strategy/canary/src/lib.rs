@@ -85,10 +85,8 @@ fn yes() -> bool {
 
 impl Plugin for Canary {
     const SUMMARY: &'static str = "A part of the traffic first, then the rest of the fleet.";
-
-    fn details() -> Value {
-        json!({ "needs": ["shares"], "approval": "/approve" })
-    }
+    const DETAILS: &'static str = r#"{ "needs": ["shares"], "approval": "/approve" }"#;
+    const SCHEMA: Option<&'static str> = Some(include_str!("../settings.json"));
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();

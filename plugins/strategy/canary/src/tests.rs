@@ -306,3 +306,8 @@ fn nonsense_is_refused() {
         assert_eq!(places, expected);
     }
 }
+
+#[test]
+fn the_schema_is_current() {
+    runtime_sdk::testing::check_schema::<Canary>(env!("CARGO_MANIFEST_DIR"));
+}

@@ -28,6 +28,7 @@ fn one() -> Count {
 
 impl Plugin for Rolling {
     const SUMMARY: &'static str = "Batch by batch through the fleet.";
+    const SCHEMA: Option<&'static str> = Some(include_str!("../settings.json"));
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();

@@ -190,3 +190,8 @@ fn nonsense_is_refused() {
     assert_eq!(unknown.code, "invalid");
     assert_eq!(fake.calls(), ["current"]);
 }
+
+#[test]
+fn the_schema_is_current() {
+    runtime_sdk::testing::check_schema::<Rolling>(env!("CARGO_MANIFEST_DIR"));
+}

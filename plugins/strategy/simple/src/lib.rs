@@ -10,10 +10,8 @@ pub struct Simple {}
 
 impl Plugin for Simple {
     const SUMMARY: &'static str = "All targets at once, with a downtime while they start.";
-
-    fn details() -> Value {
-        json!({ "downtime": true })
-    }
+    const DETAILS: &'static str = r#"{ "downtime": true }"#;
+    const SCHEMA: Option<&'static str> = Some(include_str!("../settings.json"));
 }
 
 impl Strategy for Simple {
@@ -86,5 +84,10 @@ mod tests {
             .run(&deployment(&TWO).as_first().with_detail("balancer", false))
             .unwrap();
         assert_eq!(fake.calls().last().unwrap(), "await-healthy web01 web02");
+    }
+
+    #[test]
+    fn the_schema_is_current() {
+        runtime_sdk::testing::check_schema::<Simple>(env!("CARGO_MANIFEST_DIR"));
     }
 }
