@@ -4,7 +4,10 @@
 #![forbid(unsafe_code)]
 
 mod assemble;
+mod audit;
+mod catalogue;
 mod cli;
+mod course;
 mod display;
 mod exit;
 mod interrupt;
@@ -15,7 +18,6 @@ mod release;
 mod report;
 mod services;
 mod site;
-mod sources;
 mod system;
 mod terminal;
 

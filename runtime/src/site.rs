@@ -49,6 +49,19 @@ pub(crate) fn folder(configuration: &Configuration) -> PathBuf {
     path.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
 }
 
+/// Threads for work that waits.
+fn threads() -> Result<tokio::runtime::Runtime, Problem> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::new(Reason::Refused, "no threads to be had").cause(error))
+}
+
+/// Waits for something that needs neither configuration nor store.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Problem> {
+    Ok(threads()?.block_on(work))
+}
+
 /// One configuration, its folder and its store.
 pub(crate) struct Site {
     /// What the operator wrote.
@@ -83,10 +96,7 @@ impl Site {
             None => folder.join(STATE),
         };
         let store = Sqlite::open(&state.join("state.db"))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Problem::new(Reason::Refused, "no threads to be had").cause(error))?;
+        let runtime = threads()?;
         Ok(Self { configuration: Arc::new(configuration), folder, state, store: Arc::new(store), runtime })
     }
 

@@ -1,0 +1,243 @@
+//! The plugins that a configuration uses: found, loaded, and their settings checked. All that is
+//! wrong is said in one go, at its place in the configuration. Needs no network.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use configuration::{Configuration, Kind, PluginUse, Problems};
+use host::{Host, HostOptions, Plugin, PluginSource};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    report::{Problem, Reason},
+    system,
+};
+
+/// One use of a plugin.
+pub(crate) struct Used {
+    /// What it is there for.
+    pub(crate) kind: Kind,
+    /// The section that uses it: a JSON Pointer into the configuration.
+    pub(crate) pointer: String,
+    /// The plugin.
+    pub(crate) plugin: Plugin,
+    /// Its component.
+    pub(crate) wasm: Bytes,
+}
+
+/// The plugins of one configuration.
+pub(crate) struct Catalogue {
+    used: Vec<Used>,
+}
+
+/// Secret sources that are no plugins.
+pub(crate) const BUILT_IN_SECRETS: [&str; 2] = ["environment", "file"];
+
+/// Starts what runs plugins.
+pub(crate) fn host() -> Result<Host, Problem> {
+    Host::new(HostOptions { cache_directory: system::cache_directory() })
+        .map_err(|error| Problem::new(Reason::Bug, error.to_string()))
+}
+
+/// The host's word for a kind.
+pub(crate) fn kind(kind: Kind) -> host::Kind {
+    match kind {
+        Kind::Strategy => host::Kind::Strategy,
+        Kind::LoadBalancer => host::Kind::LoadBalancer,
+        Kind::Platform => host::Kind::Platform,
+        Kind::HealthCheck => host::Kind::HealthCheck,
+        Kind::MetricSource => host::Kind::MetricSource,
+        Kind::Step => host::Kind::Step,
+        Kind::Notifier => host::Kind::Notifier,
+        Kind::SecretSource => host::Kind::SecretSource,
+    }
+}
+
+/// A plugin that comes with the program.
+pub(crate) fn bundled(plugin: &bundle::Bundled) -> PluginSource {
+    PluginSource {
+        name: plugin.name.to_owned(),
+        kind: host::Kind::named(plugin.kind),
+        wasm: Bytes::from_static(plugin.wasm),
+        digest: plugin.digest.to_owned(),
+        bundled: true,
+    }
+}
+
+/// A plugin from a file.
+pub(crate) fn from_file(
+    name: &str,
+    kind: Option<host::Kind>,
+    path: &Path,
+) -> Result<PluginSource, String> {
+    let wasm = std::fs::read(path)
+        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    Ok(PluginSource {
+        name: name.to_owned(),
+        kind,
+        digest: digest(&wasm),
+        wasm: Bytes::from(wasm),
+        bundled: false,
+    })
+}
+
+/// `sha256:` and 64 hexadecimal digits.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+impl Catalogue {
+    /// Loads every plugin in use, and checks its settings.
+    pub(crate) async fn load(
+        configuration: &Configuration,
+        folder: &Path,
+        host: &Host,
+    ) -> Result<Self, Problem> {
+        let mut problems = Vec::new();
+        let mut places = Vec::new();
+        let mut sources = Vec::new();
+        for (kind, section) in configuration.uses() {
+            if kind == Kind::SecretSource && BUILT_IN_SECRETS.contains(&section.name.as_str()) {
+                continue;
+            }
+            match find(configuration, folder, kind, section) {
+                Ok(source) => {
+                    places.push((kind, section, source.wasm.clone()));
+                    sources.push(source);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let mut used = Vec::new();
+        for ((kind, section, wasm), loaded) in places.into_iter().zip(host.load_all(sources).await) {
+            let label = format!("{} `{}`", kind.as_str(), section.name);
+            match loaded {
+                Ok(plugin) => {
+                    problems.extend(check(configuration, section, &plugin, &label).await);
+                    used.push(Used { kind, pointer: section.pointer.clone(), plugin, wasm });
+                }
+                Err(error) => {
+                    let message = error.to_string();
+                    problems.push(configuration.problem_at(section, "/use", &message, &label));
+                }
+            }
+        }
+        let catalogue = Self { used };
+        if problems.is_empty() {
+            problems.extend(catalogue.needs(configuration));
+        }
+        match Problems::new(&configuration.path, problems) {
+            Some(problems) => Err(problems.into()),
+            None => Ok(catalogue),
+        }
+    }
+
+    /// The plugin that a section uses.
+    pub(crate) fn get(&self, section: &PluginUse) -> Option<&Used> {
+        self.used.iter().find(|used| used.pointer == section.pointer)
+    }
+
+    /// Every use, in the order of the configuration.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Used> {
+        self.used.iter()
+    }
+
+    /// What the strategy needs, held against what the configuration has.
+    fn needs(&self, configuration: &Configuration) -> Vec<configuration::Problem> {
+        let contents = &configuration.contents;
+        let section = &contents.strategy;
+        let Some(used) = self.get(section) else { return Vec::new() };
+        let details = &used.plugin.description().details;
+        let mut problems = Vec::new();
+        let needs: Vec<&str> =
+            details["needs"].as_array().into_iter().flatten().filter_map(|need| need.as_str()).collect();
+        if !needs.is_empty() && contents.load_balancer.is_none() {
+            let message = format!("strategy `{}` needs a load balancer, and there is none", section.name);
+            let problem = configuration.problem(&format!("{}/use", section.pointer), "needs", &message);
+            problems.push(problem.help("add `[load-balancer] use = \"proxy\"`, or use `rolling` or `simple`"));
+        }
+        if asks_approval(details, &section.settings) {
+            let message = format!("strategy `{}` asks for an approval, and nobody can give one yet", section.name);
+            let place = details["approval"].as_str().unwrap_or_default();
+            let problem = configuration.problem(&format!("{}{place}", section.pointer), "approval", &message);
+            problems.push(problem.help("leave the approval out: this version has no way to give one"));
+        }
+        problems
+    }
+}
+
+/// Whether a strategy with these settings may ask for an approval: its manifest points at the
+/// setting that says so.
+fn asks_approval(details: &serde_json::Value, settings: &serde_json::Value) -> bool {
+    let Some(pointer) = details["approval"].as_str() else { return false };
+    match settings.pointer(pointer) {
+        None | Some(serde_json::Value::Null | serde_json::Value::Bool(false)) => false,
+        Some(_) => true,
+    }
+}
+
+fn find(
+    configuration: &Configuration,
+    folder: &Path,
+    kind: Kind,
+    section: &PluginUse,
+) -> Result<PluginSource, configuration::Problem> {
+    let name = section.name.as_str();
+    let host_kind = self::kind(kind);
+    let own = configuration.contents.plugins.get(name);
+    let Some(source) = own.and_then(|own| own.source.as_deref()) else {
+        return match bundle::plugin(host_kind.as_str(), name) {
+            Some(plugin) => Ok(bundled(plugin)),
+            None => Err(unknown(configuration, kind, section)),
+        };
+    };
+    let pointer = format!("/plugins/{name}/source");
+    if source.contains("://") {
+        let title = format!("plugin `{name}` is to come from {source}, which this version cannot fetch");
+        let problem = configuration.problem(&pointer, "source", &title);
+        return Err(problem.help("download it, and name the file"));
+    }
+    let loaded = from_file(name, Some(host_kind), &folder.join(source))
+        .map_err(|reason| configuration.problem(&pointer, "source", &reason))?;
+    match own.and_then(|own| own.digest.as_deref()) {
+        Some(expected) if expected != loaded.digest => {
+            let title = format!("plugin `{name}` has the digest {}, not the one that is pinned", loaded.digest);
+            let problem = configuration.problem(&format!("/plugins/{name}/digest"), "digest", &title);
+            Err(problem.help("somebody changed the file; pin the new digest only where you know why"))
+        }
+        _ => Ok(loaded),
+    }
+}
+
+fn unknown(configuration: &Configuration, kind: Kind, section: &PluginUse) -> configuration::Problem {
+    let name = &section.name;
+    let title = format!("there is no {} `{name}`", kind.as_str());
+    let problem = configuration.problem(&format!("{}/use", section.pointer), "unknown-plugin", &title);
+    let host_kind = self::kind(kind).as_str();
+    let known: Vec<_> =
+        bundle::plugins().iter().filter(|plugin| plugin.kind == host_kind).map(|plugin| plugin.name).collect();
+    let others = match known.as_slice() {
+        [] => format!("no {} comes with this version", kind.as_str()),
+        known => format!("with the program come {}", known.join(", ")),
+    };
+    problem.help(format!("{others}; another one needs `[plugins.{name}] source = \"FILE.wasm\"`"))
+}
+
+async fn check(
+    configuration: &Configuration,
+    section: &PluginUse,
+    plugin: &Plugin,
+    label: &str,
+) -> Vec<configuration::Problem> {
+    let by = format!("{label} {}", plugin.version());
+    match plugin.check(&section.settings).await {
+        Ok(found) => {
+            let place = |problem: host::SettingsProblem| {
+                configuration.problem_at(section, &problem.pointer, &problem.message, &by)
+            };
+            found.into_iter().map(place).collect()
+        }
+        Err(failure) => vec![configuration.problem_at(section, "", &failure.message, &by)],
+    }
+}

@@ -1,0 +1,115 @@
+//! `runtime deploy`: rolls a release out.
+
+use std::{io::Write, time::Duration};
+
+use clap::Args;
+use configuration::Overrides;
+use engine::Purpose;
+
+use crate::{
+    assemble::System,
+    cli::{Chosen, Format, Printing},
+    course::{self, Course},
+    exit,
+    release::{self, Found},
+    report::{Problem, Reason},
+    site::{self, Site},
+    terminal::Terminal,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    #[command(flatten)]
+    chosen: Chosen,
+    #[command(flatten)]
+    printing: Printing,
+    /// The version that goes out: `{version}` in the artifact's name
+    #[arg(long, env = "RUNTIME_VERSION")]
+    version: Option<String>,
+    /// Another strategy than the configuration's
+    #[arg(long, value_name = "NAME")]
+    strategy: Option<String>,
+    /// Another value than the configuration's, for example `strategy.soak=10s`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Only these targets
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    servers: Vec<String>,
+    /// Wait so long for another deployment to end
+    #[arg(long, value_name = "TIME")]
+    wait: Option<configuration::Duration>,
+    /// Ask nothing
+    #[arg(short, long)]
+    yes: bool,
+    /// A new release even where the same version and contents went out before
+    #[arg(long)]
+    new_release: bool,
+}
+
+impl Deploy {
+    pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
+        let overrides = Overrides { set: self.set.clone(), strategy: self.strategy.clone() };
+        let mut configuration = site::configuration(&self.chosen, &overrides)?;
+        course::only(&mut configuration, &self.servers)?;
+        let version = self.version(&configuration)?;
+        let site = Site::with(configuration)?;
+        let system = System::assemble(&site)?;
+        let found = site.wait(release::find(
+            &*site.store,
+            &site.contents().application,
+            &site.contents().release.artifact,
+            &version,
+            &site.folder,
+            self.new_release,
+        ))?;
+        if self.asks(terminal) && !self.agreed(&site, &found, terminal) {
+            terminal.line("nothing was deployed");
+            return Ok(exit::REFUSED);
+        }
+        let course = Course {
+            site: &site,
+            purpose: Purpose::Deploy,
+            wait: self.wait.map_or(Duration::ZERO, Into::into),
+            format: self.printing.format,
+            terminal: *terminal,
+        };
+        course.roll_out(system, found)
+    }
+
+    fn version(&self, configuration: &configuration::Configuration) -> Result<String, Problem> {
+        let release = &configuration.contents.release;
+        match self.version.clone().or_else(|| release.version.clone()) {
+            Some(version) => Ok(version),
+            None if release.artifact.contains("{version}") => {
+                Err(Problem::new(Reason::Usage, "which version is to go out?").hint(
+                    "`--version 1.2.3`, or `version` under `[release]` in the configuration",
+                ))
+            }
+            None => Ok("unversioned".to_owned()),
+        }
+    }
+
+    /// Questions are for people: never where programs read or write.
+    fn asks(&self, terminal: &Terminal) -> bool {
+        !self.yes
+            && self.printing.format == Format::Human
+            && terminal.interactive
+            && std::io::IsTerminal::is_terminal(&std::io::stdin())
+    }
+
+    fn agreed(&self, site: &Site, found: &Found, terminal: &Terminal) -> bool {
+        let contents = site.contents();
+        terminal.print(&format!(
+            "Deploy {} {} to {} ({} targets) with {}? [y/N] ",
+            contents.application,
+            found.release.version,
+            contents.environment,
+            contents.targets.len(),
+            contents.strategy.name,
+        ));
+        let _closed = std::io::stdout().flush();
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    }
+}
