@@ -9,6 +9,7 @@
 
 mod artifacts;
 mod bad_releases;
+mod commands;
 mod guests;
 mod instruments;
 mod interrupted;

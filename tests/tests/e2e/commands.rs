@@ -1,0 +1,239 @@
+//! The command line: what each verb prints, and the exit codes that programs go by. Snapshots
+//! are refreshed with `INSTA_UPDATE=always`, and read before they are kept.
+
+use std::{io::Read, process::Stdio};
+
+use tests::{Fleet, Ran, World};
+
+use crate::scene::{CANARY, LIMITS, THREE};
+
+const VERBS: [&[&str]; 17] = [
+    &[],
+    &["init"],
+    &["validate"],
+    &["deploy"],
+    &["status"],
+    &["history"],
+    &["show"],
+    &["rollback"],
+    &["unlock"],
+    &["plugin"],
+    &["plugin", "list"],
+    &["plugin", "inspect"],
+    &["schema"],
+    &["completions"],
+    &["proxy"],
+    &["proxy", "run"],
+    &["proxy", "start"],
+];
+
+/// Exit code, output and complaints, with what differs from run to run taken out.
+fn snapshot(world: &World, ran: &Ran) -> String {
+    let ip = world.at(0);
+    let ip = ip.trim_end_matches(":0");
+    let text = format!("exit code {:?}\n{}{}", ran.code(), ran.stdout, ran.stderr);
+    text.replace(&world.path().display().to_string(), "[WORLD]")
+        .replace(ip, "[IP]")
+}
+
+#[test]
+fn help_of_every_verb() {
+    let world = World::new();
+    let mut text = String::new();
+    for verb in VERBS {
+        let mut arguments = verb.to_vec();
+        arguments.push("--help");
+        let ran = world.run(&arguments).expect(0);
+        text.push_str(&format!(
+            "$ runtime {}\n{}\n",
+            arguments.join(" "),
+            ran.stdout
+        ));
+    }
+    insta::assert_snapshot!(text);
+}
+
+/// A configuration with three targets behind the proxy, and one thing wrong with it.
+fn wrong(from: &str, to: &str) -> (World, Ran) {
+    let world = World::new();
+    let fleet = Fleet::new(&world, THREE);
+    let text = [&fleet.toml(), &fleet.proxy(), LIMITS, CANARY].concat();
+    assert!(text.contains(from), "{from:?} is not in the configuration");
+    world.write("runtime.toml", &text.replacen(from, to, 1));
+    let ran = world.run(&["validate"]).expect(3);
+    (world, ran)
+}
+
+#[test]
+fn problems_of_a_configuration_have_their_place() {
+    let mut text = String::new();
+    for (from, to) in [
+        ("[platform]", "[platfrom]"),
+        ("group = \"canary\"", "grup = \"canary\""),
+        ("application = \"hello\"", "application = hello"),
+        ("use = \"canary\"", "use = \"cannary\""),
+        ("stages = [10, 50]", "stages = [50, 10]"),
+        ("soak = \"2s\"", "soak = \"2 fortnights\""),
+        ("use = \"proxy\"", "use = \"proxy\"\nlisten-on = 1"),
+        ("name = \"two\"", "name = \"one\""),
+        ("drain = \"1s\"", "drain = 1"),
+        ("soak = \"2s\"", "soak = \"2s\"\napprove = true"),
+        (
+            "[[health-checks]]\nuse = \"http\"",
+            "[[health-check]]\nuse = \"http\"",
+        ),
+        ("path = \"/health\"", "path = \"health\""),
+    ] {
+        let (world, ran) = wrong(from, to);
+        text.push_str(&format!(
+            "── {to:?} in place of {from:?}\n{}\n",
+            snapshot(&world, &ran)
+        ));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn usage_errors_have_their_exit_code() {
+    let world = World::new();
+    let mut text = String::new();
+    for arguments in [
+        &["deploi"][..],
+        &["deploy", "--verion", "1"],
+        &["deploy", "--config", "nowhere.toml", "--version", "1"],
+        &["show", "--format", "yaml"],
+        &["unlock"],
+    ] {
+        let ran = world.run(arguments);
+        assert!(matches!(ran.code(), Some(2 | 3)), "{ran}");
+        text.push_str(&format!(
+            "$ runtime {}\n{}\n",
+            arguments.join(" "),
+            snapshot(&world, &ran)
+        ));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn what_init_writes_is_valid() {
+    let world = World::new();
+    world.run(&["init"]).expect(0);
+    world.run(&["validate"]).expect(0);
+    world.run(&["init"]).expect(2).says("already there");
+}
+
+#[test]
+fn before_anything_was_deployed() {
+    let world = World::new();
+    let fleet = Fleet::new(&world, THREE);
+    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, CANARY]);
+    let mut text = String::new();
+    for arguments in [
+        &["validate"][..],
+        &["history"],
+        &["show"],
+        &["rollback", "--yes"],
+    ] {
+        let ran = world.run(arguments);
+        text.push_str(&format!(
+            "$ runtime {}\n{}\n",
+            arguments.join(" "),
+            snapshot(&world, &ran)
+        ));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_schema_is_one_and_completions_complete() {
+    let world = World::new();
+    let fleet = Fleet::new(&world, THREE);
+    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, CANARY]);
+    let schema = world.run(&["schema"]).expect(0).json();
+    assert!(schema["properties"]["targets"].is_object(), "{schema}");
+    // The settings of the plugins in use are part of it.
+    assert!(schema.to_string().contains("soak"), "{schema}");
+    for shell in ["bash", "zsh", "fish"] {
+        world
+            .run(&["completions", shell])
+            .expect(0)
+            .says("rollback");
+    }
+}
+
+#[test]
+fn plugins_say_what_they_may_do() {
+    let world = World::new();
+    let mut text = world.run(&["plugin", "list"]).expect(0).stdout;
+    for plugin in ["nginx", "canary"] {
+        text.push_str(&world.run(&["plugin", "inspect", plugin]).expect(0).stdout);
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_deployment_as_json_lines_in_the_log_s_format() {
+    let world = World::new();
+    let fleet = Fleet::new(&world, THREE);
+    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, CANARY]);
+    world.release("1.0");
+    let ran = world
+        .run(&["deploy", "--yes", "--version", "1.0", "--format", "json"])
+        .expect(0);
+    let lines = ran.json_lines();
+    assert!(lines.len() > 3, "{ran}");
+    for line in &lines {
+        for key in [
+            "timestamp",
+            "level",
+            "deployment_id",
+            "environment",
+            "message",
+            "context",
+        ] {
+            assert!(!line[key].is_null(), "{key} is missing: {line}");
+        }
+        assert_eq!(line["environment"], "test");
+    }
+    let stamp = lines[0]["timestamp"].as_str().unwrap();
+    assert!(
+        stamp.len() == "2025-11-16T10:30:45.123Z".len() && stamp.ends_with('Z'),
+        "{stamp}"
+    );
+}
+
+/// `runtime deploy | tee log` must end when the program does, although the proxy it started in
+/// the background goes on.
+#[test]
+fn nothing_in_the_background_holds_the_output_open() {
+    let world = World::new();
+    let fleet = Fleet::new(&world, THREE);
+    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, CANARY]);
+    world.release("1.0");
+    let mut command = world.command();
+    command
+        .args(["deploy", "--yes", "--version", "1.0"])
+        .stdin(Stdio::null());
+    let mut deploying = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(deploying.wait().unwrap().success());
+    let mut printed = String::new();
+    // Both would block for ever.
+    deploying
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut printed)
+        .unwrap();
+    deploying
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut printed)
+        .unwrap();
+    fleet.all_on("1.0");
+}
