@@ -47,7 +47,7 @@ CREATE TABLE deployments (
     token BIGINT NOT NULL, -- of the lease it last ran under
     started_at BIGINT NOT NULL,
     ended_at BIGINT, -- none: running or cut off
-    state TEXT NOT NULL,
+    state TEXT NOT NULL, -- one that runs without a live lease of its token is cut off
     verdict TEXT,
     configuration_digest TEXT NOT NULL REFERENCES blobs (digest),
     strategy_digest TEXT NOT NULL REFERENCES blobs (digest),

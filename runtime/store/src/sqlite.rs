@@ -2,6 +2,7 @@
 //! the connection; the statements are below.
 
 mod audit;
+mod database;
 mod deployment;
 mod failure;
 mod journal;
@@ -30,13 +31,15 @@ use crate::{
     release::{KnownRelease, ReleaseQuery},
     store::Store,
 };
+use database::{Database, Read};
 use journal::SqliteJournal;
 use pending::Note;
-use thread::{Database, Jobs, Read};
+use thread::Jobs;
 
 /// A store in one SQLite file. Several processes may have it open at the same time.
 ///
-/// One thread owns the connection. Dropping the store writes what still waits, and ends the
+/// Questions and waits for other processes go to a thread of its own; a change that nothing
+/// keeps waiting is made where it is asked for, if the runtime has several threads. Dropping the store writes what still waits, and ends the
 /// thread; its journals are of no use after that.
 pub struct Sqlite {
     jobs: Jobs,
@@ -234,8 +237,8 @@ impl Store for Sqlite {
     ) -> Result<Option<Value>, StoreError> {
         let (deployment, plugin, key) = (deployment.to_owned(), plugin.to_owned(), key.to_owned());
         let work = move |database: &mut Database| {
-            if let Some(value) = database.pending.find_note(&deployment, &plugin, &key) {
-                return Ok(Some(value.clone()));
+            if let Some(value) = database.waiting.note(&deployment, &plugin, &key) {
+                return Ok(Some(value));
             }
             let kept: Option<String> = database.first(
                 "SELECT value FROM notes WHERE deployment = ?1 AND plugin = ?2 AND name = ?3",
@@ -255,8 +258,7 @@ impl Store for Sqlite {
             name: key.to_owned(),
             value: value.clone(),
         };
-        self.jobs
-            .post(move |database| database.wait(|pending| pending.note(note)));
+        self.jobs.wait(|pending| pending.note(note));
     }
 
     async fn lock(
@@ -292,8 +294,7 @@ impl Store for Sqlite {
     }
 
     fn audit(&self, entries: Vec<AuditEntry>) {
-        self.jobs
-            .post(move |database| database.wait(|pending| pending.audit(entries)));
+        self.jobs.wait(|pending| pending.audit(entries));
     }
 
     async fn flush(&self) -> Result<(), StoreError> {

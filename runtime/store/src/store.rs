@@ -22,8 +22,8 @@ use crate::{
 pub trait Store: Send + Sync {
     /// Takes the lease of an environment, for `ttl_ms` from `now`.
     ///
-    /// A lease that ran out is taken over, and a running deployment that it covered is marked as
-    /// cut off; both are audited. Fails with [`LeaseError::Held`] while somebody holds it, the
+    /// A lease that ran out is taken over, which is audited; a running deployment that it covered
+    /// is cut off from then on. Fails with [`LeaseError::Held`] while somebody holds it, the
     /// same owner included.
     async fn acquire(
         &self,
@@ -40,8 +40,8 @@ pub trait Store: Send + Sync {
     /// Lets go of a lease. One that was lost already is left to its new holder.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
 
-    /// Takes the lease away from whoever holds it, and marks the running deployment that it
-    /// covered as cut off; audited with who and why in the same step. None where nobody held it.
+    /// Takes the lease away from whoever holds it; audited with who and why in the same step. A
+    /// running deployment that it covered is cut off from then on. None where nobody held it.
     async fn break_lease(
         &self,
         scope: &Scope,

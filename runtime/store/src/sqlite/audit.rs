@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::{
-    thread::{Database, Read},
+    database::{Database, Read},
     value::{number, parse, time, unsigned},
 };
 use crate::{

@@ -7,10 +7,10 @@ use rusqlite::params;
 use serde_json::json;
 
 use super::{
+    database::{Change, Read},
     lease::{acquire, audit, break_open, holder},
     listing::existing,
     release::insert as insert_release,
-    thread::{Change, Read},
     value::{number, text},
 };
 use crate::{

@@ -9,8 +9,9 @@ use rusqlite::params;
 use serde_json::{Value, json};
 
 use super::{
+    database::{Change, Database, Read},
     lease::{audit, whereabouts},
-    thread::{Change, Database, Jobs, Read},
+    thread::Jobs,
     value::{number, parse, text, time, unsigned},
 };
 use crate::{deployment::State, error::StoreError, lease::Lease};

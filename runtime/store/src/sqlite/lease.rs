@@ -5,8 +5,8 @@ use rusqlite::{Row, params};
 use serde_json::json;
 
 use super::{
+    database::{Change, Read},
     pending::append,
-    thread::{Change, Read},
     value::{number, time, unsigned},
 };
 use crate::{
@@ -100,7 +100,6 @@ pub(super) fn acquire(
         ],
     )?;
     if let Some(held) = before {
-        cut_off(change, &held)?;
         let details = json!({ "from": who(&held.owner), "until": held.until });
         audit(change, scope, owner, now, "lease_taken_over", details)?;
     }
@@ -177,7 +176,6 @@ pub(super) fn break_open(
         "UPDATE leases SET until_at = NULL WHERE application = ?1 AND environment = ?2",
         params![scope.application, scope.environment],
     )?;
-    cut_off(change, &held)?;
     let details = json!({ "from": who(&held.owner), "until": held.until, "reason": reason });
     audit(change, scope, by, now, "lease_broken", details)?;
     Ok(Some(held))
@@ -202,15 +200,6 @@ pub(super) fn whereabouts(
             .filter(|at| !last.is_live(*at))
             .map(|_| "nobody (it ran out and was not renewed)".to_owned()),
     })
-}
-
-/// Marks the running deployment that a lost lease covered.
-fn cut_off(change: &Change<'_>, held: &Held) -> Result<(), StoreError> {
-    change.run(
-        "UPDATE deployments SET state = 'cut-off' WHERE id = ?1 AND state = 'running'",
-        [&held.owner.deployment],
-    )?;
-    Ok(())
 }
 
 fn who(owner: &Owner) -> serde_json::Value {

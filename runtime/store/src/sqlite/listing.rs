@@ -6,7 +6,7 @@ use engine::{Purpose, Timestamp};
 use rusqlite::{Row, params};
 
 use super::{
-    thread::{Change, Database, Read},
+    database::{Change, Database, Read},
     value::{number, parse, time, unsigned},
 };
 use crate::{
@@ -115,10 +115,7 @@ pub(super) fn list(
     let conditions = [
         (filter.application.is_some(), "d.application = ?2"),
         (filter.environment.is_some(), "d.environment = ?3"),
-        (
-            filter.open,
-            "d.state IN ('running', 'cut-off', 'stuck', 'frozen')",
-        ),
+        (filter.open, "d.state IN ('running', 'stuck', 'frozen')"),
     ];
     let conditions: String = conditions
         .iter()

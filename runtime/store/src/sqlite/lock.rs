@@ -4,7 +4,7 @@ use engine::Timestamp;
 use rusqlite::params;
 
 use super::{
-    thread::{Change, Read},
+    database::{Change, Read},
     value::{number, time, unsigned},
 };
 use crate::{

@@ -128,9 +128,11 @@ fn check(connection: &Connection, path: &Path, known: usize) -> Result<usize, St
             .query_row(sql, [], |row| row.get::<_, i32>(0))
             .map_err(|error| translate(path, &error))
     };
+    // The mark is read last: whoever makes the schema meanwhile sets it in the same step.
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
     let version = number("PRAGMA user_version")?;
     let ours = number("PRAGMA application_id")? == APPLICATION_ID;
-    if !ours && (version != 0 || number("SELECT count(*) FROM sqlite_schema")? != 0) {
+    if !ours && (version != 0 || tables != 0) {
         return Err(StoreError::Foreign {
             path: path.to_owned(),
             reason: "it is the database of another program".to_owned(),

@@ -1,11 +1,13 @@
 //! What waits for the next change, so that it costs no commit of its own: audit entries and
 //! notes.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use rusqlite::params;
 use serde_json::Value;
 
 use super::{
-    thread::{Change, Read},
+    database::{Change, Read},
     value::{number, unsigned},
 };
 use crate::{
@@ -40,20 +42,11 @@ impl Pending {
         self.notes.push(note);
     }
 
-    /// The latest note that was not written yet.
-    pub(super) fn find_note(&self, deployment: &str, plugin: &str, name: &str) -> Option<&Value> {
+    fn find_note(&self, deployment: &str, plugin: &str, name: &str) -> Option<&Value> {
         let fits = |note: &&Note| {
             note.deployment == deployment && note.plugin == plugin && note.name == name
         };
         self.notes.iter().rev().find(fits).map(|note| &note.value)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.audit.is_empty() && self.notes.is_empty()
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.audit.len() + self.notes.len() > PENDING_MAX
     }
 
     /// Puts it all into a change.
@@ -73,11 +66,47 @@ impl Pending {
         }
         Ok(())
     }
+}
 
-    /// Forgets what a change that is durable now has written.
-    pub(super) fn clear(&mut self) {
-        self.audit.clear();
-        self.notes.clear();
+/// What waits, shared by everyone who adds to it and by the connection.
+#[derive(Default)]
+pub(super) struct Waiting(Mutex<Pending>);
+
+impl Waiting {
+    /// Adds something; says whether there is so much that it should wait no longer.
+    pub(super) fn add(&self, add: impl FnOnce(&mut Pending)) -> bool {
+        let mut pending = self.lock();
+        add(&mut pending);
+        pending.audit.len() + pending.notes.len() > PENDING_MAX
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let pending = self.lock();
+        pending.audit.is_empty() && pending.notes.is_empty()
+    }
+
+    /// The latest note of that name that was not written yet. Asked by who holds the
+    /// connection, it misses none that is being written.
+    pub(super) fn note(&self, deployment: &str, plugin: &str, name: &str) -> Option<Value> {
+        self.lock().find_note(deployment, plugin, name).cloned()
+    }
+
+    /// Takes it all, to be written.
+    pub(super) fn take(&self) -> Pending {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// Puts back what was not written, before what came since.
+    pub(super) fn put_back(&self, mut pending: Pending) {
+        let mut waiting = self.lock();
+        pending.audit.append(&mut waiting.audit);
+        pending.notes.append(&mut waiting.notes);
+        *waiting = pending;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        // Nothing that is done under it can panic half way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,7 +6,7 @@ use engine::Release;
 use rusqlite::{Row, params};
 
 use super::{
-    thread::{Change, Database, Read},
+    database::{Change, Database, Read},
     value::{number, parse, text, time},
 };
 use crate::{

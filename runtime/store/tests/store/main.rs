@@ -24,11 +24,11 @@ pub(crate) trait World {
 
 /// One test per case.
 macro_rules! conformance {
-    ($world:expr; $($module:ident: $($case:ident),+;)+) => {
+    ($test:meta, $world:expr; $($module:ident: $($case:ident),+;)+) => {
         $($(
-            #[tokio::test]
+            #[$test]
             async fn $case() {
-                super::$module::$case(&$world).await;
+                crate::$module::$case(&$world).await;
             }
         )+)+
     };
@@ -36,8 +36,8 @@ macro_rules! conformance {
 
 /// The cases, each with a world of its own.
 macro_rules! every_case {
-    ($world:expr) => {
-        conformance! { $world;
+    ($test:meta, $world:expr) => {
+        conformance! { $test, $world;
             leases: lease_is_held_by_one, lease_is_for_one_scope, lease_that_ran_out_is_taken_over,
                 token_grows_past_release_and_break, renewal_lengthens_and_never_shortens,
                 renewal_of_a_lost_lease_fails, release_of_a_lost_lease_changes_nothing,
@@ -82,5 +82,16 @@ mod sqlite {
         }
     }
 
-    every_case!(File::new());
+    /// Every change is made by the store's own thread.
+    mod on_one_thread {
+        every_case!(tokio::test, super::File::new());
+    }
+
+    /// Changes are made where they are asked for, as long as nobody else is at it.
+    mod on_several_threads {
+        every_case!(
+            tokio::test(flavor = "multi_thread", worker_threads = 2),
+            super::File::new()
+        );
+    }
 }
