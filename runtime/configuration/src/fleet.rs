@@ -29,9 +29,11 @@ pub struct Machine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known_hosts: Option<PathBuf>,
     /// The machine to go through, as `user@host:port`; several with commas between them.
+    #[schemars(extend("format" = "ssh-destinations"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_jump: Option<String>,
     /// How long a connection may take to come up.
+    #[schemars(extend("format" = "span-of-time-above-zero"))]
     #[serde(default = "Machine::connect_timeout")]
     pub connect_timeout: Duration,
 }

@@ -2,7 +2,12 @@
 //! line, column and the line itself. Reads no file and no environment: the program gives it
 //! [`Sources`].
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use read::Read;
 
 mod configuration;
 mod count;
@@ -10,26 +15,41 @@ mod duration;
 mod fleet;
 mod health;
 mod limits;
+mod nearest;
+mod overrides;
+mod parse;
 mod plugin;
 mod pointer;
 mod problem;
+mod read;
 mod release;
 mod render;
+mod rules;
+mod schema;
 mod secret;
+mod shared;
 mod size;
 mod source;
 mod step;
+mod structure;
+mod tree;
+mod variables;
 
-pub use configuration::{Configuration, LoadBalancer};
+pub use configuration::{Configuration, Contents, LoadBalancer};
 pub use count::{Count, NotACount};
 pub use duration::{Duration, NotADuration};
 pub use fleet::{DEFAULT_GROUP, Destination, HERE, Machine, NotADestination, Target};
 pub use health::{Analysis, HealthCheck, NoData};
 pub use limits::{Approvals, Limits, Rollback, Scope};
+pub use nearest::nearest;
 pub use plugin::{Grants, Kind, Plugin, PluginLimits, PluginUse, Plugins};
 pub use problem::{Problem, Problems};
 pub use release::{Release, State};
-pub use secret::{SecretDestination, SecretReference, SecretSource, SettingSecret};
+pub use schema::{PluginSchema, schema};
+pub use secret::{
+    EnvironmentSecrets, FileSecrets, SecretDestination, SecretOrigin, SecretReference,
+    SecretSource, SettingSecret,
+};
 pub use size::{NotASize, Size};
 pub use source::{Place, Source};
 pub use step::{Location, Notifier, Occasion, Point, Step, TARGETS};
@@ -65,24 +85,39 @@ pub fn load(
     sources: &dyn Sources,
     overrides: &Overrides,
 ) -> Result<Configuration, Problems> {
-    let _ = (path, sources, overrides);
-    unimplemented!()
+    let mut problems = Vec::new();
+    let Read { mut root, files } = read::read(path, sources, &mut problems);
+    // What is missing because a file could not be read or understood is no problem of its own.
+    if problems.is_empty() {
+        overrides::apply(&mut root, overrides, &mut problems);
+        variables::expand_all(&mut root, &|name| sources.variable(name), &mut problems);
+        shared::put_below(&mut root);
+        problems.extend(structure::check(&root, &schema::internal()));
+        problems.extend(rules::check(&root));
+    }
+    match Problems::new(path, in_order(problems, &files)) {
+        Some(problems) => Err(problems),
+        None => Configuration::from_tree(root, files).map_err(|error| {
+            let problem = Problem::new("internal", format!("this cannot be used: {error}"));
+            Problems::one(path, problem)
+        }),
+    }
 }
 
-/// The settings of a plugin, for [`schema`].
-#[derive(Clone, Copy, Debug)]
-pub struct PluginSchema<'a> {
-    /// What it is there for.
-    pub kind: Kind,
-    /// What `use = "…"` says.
-    pub name: &'a str,
-    /// The JSON Schema of its settings.
-    pub settings: &'a serde_json::Value,
-}
-
-/// The JSON Schema (draft 2020-12) of the whole file, for editors, with the settings of these
-/// plugins in the sections that use them.
-pub fn schema(plugins: &[PluginSchema<'_>]) -> serde_json::Value {
-    let _ = plugins;
-    unimplemented!()
+/// The problems in the order in which the files are read, each once: what is shared is checked
+/// wherever it is used.
+fn in_order(problems: Vec<Problem>, files: &[PathBuf]) -> Vec<Problem> {
+    let mut once: Vec<Problem> = Vec::new();
+    for problem in problems {
+        if !once.contains(&problem) {
+            once.push(problem);
+        }
+    }
+    once.sort_by_key(|problem| {
+        let place = problem.place.as_ref();
+        let path = place.and_then(|place| place.source.path.as_ref());
+        let file = files.iter().position(|file| Some(file) == path);
+        (file, place.map_or(0, |place| place.span.start))
+    });
+    once
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::{
     duration::Duration,
+    pointer,
     secret::{self, SettingSecret},
     size::Size,
 };
@@ -95,7 +96,10 @@ impl PluginUse {
     /// The secrets that the settings name.
     pub fn secrets(&self) -> Vec<SettingSecret> {
         let mut found = Vec::new();
-        secret::find(&self.settings, "", &mut found);
+        // The settings as a whole are no reference, even where they have just a key `secret`.
+        for (key, value) in self.settings.as_object().into_iter().flatten() {
+            secret::find(value, &pointer::join("", key), &mut found);
+        }
         found
     }
 }

@@ -92,6 +92,14 @@ impl Problems {
         })
     }
 
+    /// The one problem of the configuration in a file.
+    pub(crate) fn one(path: &Path, problem: Problem) -> Self {
+        Self {
+            file: path.display().to_string(),
+            list: vec![problem],
+        }
+    }
+
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.list.iter()

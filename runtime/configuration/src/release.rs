@@ -13,6 +13,7 @@ use crate::secret::SecretReference;
 pub struct Release {
     /// A `.tar`, `.tar.gz`, `.tar.zst` or `.zip`, a directory, or an `https://` address of one.
     /// `{version}` stands for the version. A relative path starts at this file's directory.
+    #[schemars(length(min = 1))]
     pub artifact: String,
     /// How many releases stay on each target, the active one among them.
     #[serde(default = "Release::keep")]
