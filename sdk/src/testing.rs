@@ -20,7 +20,7 @@ pub use records::{deployment, occasion, release, target, targets};
 use world::World;
 
 use crate::{
-    Failure, Plugin, Result,
+    Duration, Failure, Plugin, Result,,
     bindings::imports::{
         commands::{Command, Output},
         http::{Request, Response},
@@ -101,6 +101,13 @@ impl Fake {
     #[must_use]
     pub fn on_request(self, answer: impl FnMut(&Request) -> Result<Response> + 'static) -> Self {
         with(|world| world.on_request = Box::new(answer));
+        self
+    }
+
+    /// Every request takes that long.
+    #[must_use]
+    pub fn latency(self, latency: Duration) -> Self {
+        with(|world| world.latency = latency.as_ms());
         self
     }
 

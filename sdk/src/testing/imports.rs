@@ -59,6 +59,7 @@ pub(crate) mod http {
     pub(crate) fn send(request: &Request) -> Result<Response> {
         super::with(|world| {
             world.requests.push(request.clone());
+            world.now += world.latency;
             world.called(format!("{} {}", request.method, request.url))?;
             (world.on_request)(request)
         })
