@@ -3,8 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use configuration::Configuration;
-use engine::{Brief, Deployment, Event, Failure, Observer, Purpose, Timestamp, Verdict};
+use engine::{
+    Brief, Code, Deployment, Event, Failure, Observer, Purpose, Record, Timestamp, Verdict,
+    rollback_open,
+};
 use store::{Blob, Lease, LeaseError, NewDeployment, PluginPin, Store};
 use tokio::task::JoinHandle;
 
@@ -18,7 +20,7 @@ use crate::{
     log::Log,
     notify::Notices,
     release::Found,
-    report::{Problem, Reason},
+    report::Problem,
     site::Site,
     system,
     terminal::Terminal,
@@ -31,22 +33,6 @@ const LEASE_MS: u64 = 30_000;
 const RENEWAL: Duration = Duration::from_secs(10);
 /// From one try to get the lease to the next.
 const KNOCK: Duration = Duration::from_millis(500);
-
-/// Leaves only the targets that the command line names.
-pub(crate) fn only(configuration: &mut Configuration, names: &[String]) -> Result<(), Problem> {
-    if names.is_empty() {
-        return Ok(());
-    }
-    let targets = &mut configuration.contents.targets;
-    if let Some(unknown) = names.iter().find(|name| targets.iter().all(|target| target.name != **name))
-    {
-        let known: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
-        return Err(Problem::new(Reason::Usage, format!("there is no target `{unknown}`"))
-            .hint(format!("the configuration has {}", known.join(", "))));
-    }
-    targets.retain(|target| names.contains(&target.name));
-    Ok(())
-}
 
 /// How a deployment is run.
 pub(crate) struct Course<'a> {
@@ -62,6 +48,14 @@ pub(crate) struct Course<'a> {
     pub(crate) terminal: Terminal,
 }
 
+/// Which way a deployment goes in this process.
+enum Way {
+    /// From its beginning.
+    Forward,
+    /// Back, from its record.
+    Back { records: Vec<Record>, cause: Failure },
+}
+
 /// Hands each event to every listener.
 struct Listeners(Vec<Arc<dyn Observer>>);
 
@@ -75,53 +69,53 @@ impl Observer for Listeners {
 
 impl Course<'_> {
     /// Rolls the release out. Gives back the exit code.
-    pub(crate) fn roll_out(self, system: System, found: Found) -> Result<u8, Problem> {
-        let site = self.site;
-        site.wait(async { Ok::<_, Problem>(self.run(system, found).await) })?
+    pub(crate) async fn roll_out(self, system: System, found: Found) -> Result<u8, Problem> {
+        let brief = Arc::new(system.brief(self.site, self.purpose, &found.release).await?);
+        let lease = self.begin(&system, &brief, &found).await?;
+        self.conduct(system, brief, lease, Way::Forward).await
     }
 
-    async fn run(&self, mut system: System, found: Found) -> Result<u8, Problem> {
-        let brief = Arc::new(system.brief(self.site, self.purpose, &found).await?);
-        let lease = self.begin(&system, &brief, &found).await?;
+    /// Takes an open deployment back from its record. Gives back the exit code.
+    pub(crate) async fn take_back(self, system: System, id: &str) -> Result<u8, Problem> {
+        let store = &self.site.store;
+        let brief = Arc::new(store.pinned(id).await?.brief);
+        let owner = self.site.owner("rollback");
+        let lease = store.reopen_deployment(id, &owner, LEASE_MS, system::now()).await?;
+        let records = store.records(id).await?;
+        let cause = Failure::new(
+            Code::Interrupted,
+            format!("{} asked to take the deployment back", owner.actor),
+        );
+        self.conduct(system, brief, lease, Way::Back { records, cause }).await
+    }
+
+    async fn conduct(
+        self,
+        mut system: System,
+        brief: Arc<Brief>,
+        lease: Lease,
+        way: Way,
+    ) -> Result<u8, Problem> {
         let started = system::now();
         let log = self.log(&brief);
-        system.follow(&lease, &brief, &found, log.clone()).await?;
+        system.log_to(log.clone());
         let renewal = renew(self.site.store.clone(), lease.clone(), system.interrupt.clone());
         let listening = listen(system.interrupt.clone());
-
         let display = Arc::new(Display::new(&brief, self.format, self.terminal, log, started));
         let actor = lease.owner.actor.clone();
         let (notices, telling) = Notices::new(&brief, &actor, std::mem::take(&mut system.notifiers));
-        notices.started(started);
-        display.line(&format!(
-            "{} {} {} to {} with {}",
-            match self.purpose {
-                Purpose::Deploy => "deploying",
-                Purpose::Rollback => "bringing back",
-            },
-            brief.application,
-            brief.release.version,
-            brief.environment,
-            brief.strategy,
-        ));
-        let listeners = Listeners(vec![
+        if matches!(way, Way::Forward) {
+            notices.started(started);
+        }
+        display.line(&self.opening(&brief, &way));
+        let listeners: Arc<dyn Observer> = Arc::new(Listeners(vec![
             display.clone(),
             notices.clone(),
             Arc::new(self.auditor(&brief, &actor)),
-        ]);
-        let tidying = system.tidying();
-        let verdict = {
-            let journal = self.site.store.journal(&brief.id, &lease);
-            let executor = system.executor(&brief, lease.token);
-            let control = system.interrupt.clone();
-            let mut deployment =
-                Deployment::new(brief.clone(), executor, journal, Arc::new(listeners), control);
-            let result = match deployment.begin().await {
-                Ok(()) => system.strategy.run(&brief, &mut deployment).await,
-                Err(failure) => Err(failure),
-            };
-            deployment.finish(result).await
-        };
+        ]));
+        let keep = self.site.contents().release.keep;
+        let tidying = system.tidying(&brief, &lease, keep);
+        let verdict = self.act(&mut system, &brief, &lease, listeners, way).await;
         let mut asides = Vec::new();
         if matches!(verdict, Verdict::Succeeded { .. }) {
             asides.extend(tidying.prune(&*self.site.store, &brief).await);
@@ -137,6 +131,46 @@ impl Course<'_> {
         display.close();
         self.conclude(&brief, &verdict, &asides, started);
         Ok(exit::of(&verdict))
+    }
+
+    async fn act(
+        &self,
+        system: &mut System,
+        brief: &Arc<Brief>,
+        lease: &Lease,
+        listeners: Arc<dyn Observer>,
+        way: Way,
+    ) -> Verdict {
+        let journal = self.site.store.journal(&brief.id, lease);
+        let executor = system.executor(brief, lease);
+        match way {
+            Way::Back { records, cause } => {
+                rollback_open(brief.clone(), records, executor, journal, listeners, cause).await
+            }
+            Way::Forward => {
+                let control = system.interrupt.clone();
+                let mut deployment =
+                    Deployment::new(brief.clone(), executor, journal, listeners, control);
+                let result = match deployment.begin().await {
+                    Ok(()) => system.strategy.run(brief, &mut deployment).await,
+                    Err(failure) => Err(failure),
+                };
+                deployment.finish(result).await
+            }
+        }
+    }
+
+    fn opening(&self, brief: &Brief, way: &Way) -> String {
+        let what = format!("{} {}", brief.application, brief.release.version);
+        match (way, brief.purpose) {
+            (Way::Back { .. }, _) => format!("taking back {what} in {}", brief.environment),
+            (_, Purpose::Deploy) => {
+                format!("deploying {what} to {} with {}", brief.environment, brief.strategy)
+            }
+            (_, Purpose::Rollback) => {
+                format!("bringing {what} back to {} with {}", brief.environment, brief.strategy)
+            }
+        }
     }
 
     /// Writes the deployment down and takes its lease; waits for it where the operator does.
@@ -158,7 +192,10 @@ impl Course<'_> {
                     bytes: system.strategy.bytes(),
                 },
                 plugins: system.pins.clone(),
-                owner: self.site.owner("deploy"),
+                owner: self.site.owner(match self.purpose {
+                    Purpose::Deploy => "deploy",
+                    Purpose::Rollback => "rollback",
+                }),
                 over_unfinished: false,
             };
             match self.site.store.begin_deployment(new, LEASE_MS, system::now()).await {

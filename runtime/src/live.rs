@@ -21,6 +21,8 @@ use engine::{
 };
 
 pub(crate) use self::{health::Check, steps::{Location, Step}, traffic::Balancer};
+use machines::Fence;
+
 use crate::{interrupt::Interrupt, system};
 
 /// The longest that one call of a platform may take: uploads over slow lines.
@@ -49,8 +51,14 @@ pub(crate) struct Live {
 pub(crate) struct Subject {
     /// The deployment's id.
     pub(crate) deployment: String,
+    /// The application.
+    pub(crate) application: String,
+    /// The environment.
+    pub(crate) environment: String,
     /// Grows with each holder of the lease.
     pub(crate) token: u64,
+    /// Keeps a deployment that lost its lease from changing a machine.
+    pub(crate) fence: Fence,
     /// By name.
     pub(crate) targets: BTreeMap<Name, Target>,
     /// By id: the one that goes out, and those that may come back.
@@ -58,7 +66,8 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    fn target(&self, name: &Name) -> Result<&Target, Failure> {
+    /// The target of that name.
+    pub(crate) fn target(&self, name: &Name) -> Result<&Target, Failure> {
         self.targets
             .get(name)
             .ok_or_else(|| Failure::new(Code::Internal, format!("there is no target {name}")))
@@ -74,18 +83,27 @@ impl Subject {
     /// The circumstances of one plugin call within an effect.
     fn call(&self, call: &Call, part: &str, within: Duration) -> host::CallContext {
         host::CallContext {
-            deployment: self.deployment.clone(),
-            id: format!("{}/{}/{part}", self.deployment, call.sequence),
             attempt: call.attempt,
-            deadline: within_ms(within),
-            token: self.token,
+            ..self.context(format!("{}/{}/{part}", self.deployment, call.sequence), within)
         }
     }
-}
 
-/// The point in time so long from now.
-fn within_ms(duration: Duration) -> Timestamp {
-    system::now().after_ms(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    /// The circumstances of a plugin call that belongs to no effect.
+    pub(crate) fn aside(&self, what: &str, name: &Name, within: Duration) -> host::CallContext {
+        self.context(format!("{}/{what}/{name}", self.deployment), within)
+    }
+
+    fn context(&self, id: String, within: Duration) -> host::CallContext {
+        host::CallContext {
+            deployment: self.deployment.clone(),
+            application: self.application.clone(),
+            environment: self.environment.clone(),
+            timeout: Some(within),
+            token: self.token,
+            fence: Some(self.fence.clone()),
+            ..host::CallContext::new(id)
+        }
+    }
 }
 
 #[async_trait]

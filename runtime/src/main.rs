@@ -10,6 +10,7 @@ mod cli;
 mod course;
 mod display;
 mod exit;
+mod fleet;
 mod interrupt;
 mod live;
 mod log;
@@ -18,8 +19,10 @@ mod release;
 mod report;
 mod services;
 mod site;
+mod strategy;
 mod system;
 mod terminal;
+mod tidy;
 
 use std::process::ExitCode;
 

@@ -191,10 +191,11 @@ async fn tell(
     loop {
         let context = host::CallContext {
             deployment: brief.id.clone(),
-            id: format!("{}/notice/{}/{count}", brief.id, notifier.name),
+            application: brief.application.clone(),
+            environment: brief.environment.clone(),
             attempt,
-            deadline: system::now().after_ms(ATTEMPT.as_millis() as u64),
-            token: 0,
+            timeout: Some(ATTEMPT),
+            ..host::CallContext::new(format!("{}/notice/{}/{count}", brief.id, notifier.name))
         };
         match notifier.worker.notify(&context, &event).await {
             Err(_) if attempt <= notifier.retries => {}

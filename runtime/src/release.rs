@@ -9,10 +9,11 @@ use std::{
 use async_trait::async_trait;
 use engine::{Name, Release, Timestamp};
 use machines::{Artifact, ArtifactError, ArtifactSource, ErrorKind, MachineError};
-use store::{KnownRelease, ReleaseQuery, Store};
+use store::{KnownRelease, ReleaseQuery};
 
 use crate::{
     report::{Problem, Reason},
+    site::Site,
     system,
 };
 
@@ -25,37 +26,41 @@ pub(crate) struct Found {
     pub(crate) release: Release,
     /// The artifact as the configuration names it, version filled in.
     pub(crate) artifact: String,
-    /// Looked through from end to end.
-    pub(crate) opened: Arc<Artifact>,
+    /// Looked through from end to end; opened when needed where it went out before.
+    pub(crate) opened: Option<Arc<Artifact>>,
+}
+
+impl From<KnownRelease> for Found {
+    fn from(known: KnownRelease) -> Self {
+        Self { release: known.release, artifact: known.artifact, opened: None }
+    }
 }
 
 /// Finds the artifact of a version. The same version and contents are the same release, unless
 /// `anew`.
-pub(crate) async fn find(
-    store: &dyn Store,
-    application: &str,
-    template: &str,
-    version: &str,
-    folder: &Path,
-    anew: bool,
-) -> Result<Found, Problem> {
+pub(crate) async fn find(site: &Site, version: &str, anew: bool) -> Result<Found, Problem> {
+    let contents = site.contents();
+    let template = &contents.release.artifact;
     let artifact = template.replace(VERSION, version);
-    let path = folder.join(&artifact);
-    let opened = open(path).await.map_err(|error| unusable(&error, template, version))?;
+    let opened = open(site.folder.join(&artifact))
+        .await
+        .map_err(|error| unusable(&error, template, version))?;
     let digest = opened.digest().to_owned();
     let query = ReleaseQuery::Same { version: version.to_owned(), digest: digest.clone() };
-    let known = if anew { Vec::new() } else { store.releases(application, &query).await? };
+    let known =
+        if anew { Vec::new() } else { site.store.releases(&contents.application, &query).await? };
+    let labels = contents.release.labels.iter();
     let release = match known.into_iter().next() {
         Some(known) => known.release,
         None => Release {
             id: id(version, system::now()),
             version: version.to_owned(),
             digest,
-            labels: Vec::new(),
-            details: serde_json::Value::Null,
+            labels: labels.map(|(key, value)| (key.clone(), value.clone())).collect(),
+            details: serde_json::json!({}),
         },
     };
-    Ok(Found { release, artifact, opened: Arc::new(opened) })
+    Ok(Found { release, artifact, opened: Some(Arc::new(opened)) })
 }
 
 async fn open(path: PathBuf) -> Result<Artifact, ArtifactError> {
@@ -102,7 +107,9 @@ impl Artifacts {
     pub(crate) fn add(&mut self, found: &Found) {
         let id = found.release.id.to_string();
         self.named.insert(id.clone(), found.artifact.clone());
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(id, found.opened.clone());
+        if let Some(opened) = found.opened.clone() {
+            self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(id, opened);
+        }
     }
 
     /// The artifact as the configuration named it.

@@ -100,6 +100,11 @@ impl Site {
         Ok(Self { configuration: Arc::new(configuration), folder, state, store: Arc::new(store), runtime })
     }
 
+    /// The same place with another configuration.
+    pub(crate) fn of(self, configuration: Configuration) -> Self {
+        Self { configuration: Arc::new(configuration), ..self }
+    }
+
     /// What the configuration says.
     pub(crate) fn contents(&self) -> &Contents {
         &self.configuration.contents
@@ -145,4 +150,14 @@ impl Site {
     ) -> Result<T, Problem> {
         self.runtime.block_on(work).map_err(Into::into)
     }
+}
+
+/// The configuration that a deployment began with.
+pub(crate) fn from_canonical(path: &Path, canonical: &[u8]) -> Result<Configuration, Problem> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        Problem::new(Reason::Refused, "the configuration that the deployment began with cannot be read")
+            .cause(error)
+    };
+    let value = serde_json::from_slice(canonical).map_err(|error| unreadable(&error))?;
+    Configuration::from_canonical(path, value).map_err(|error| unreadable(&error))
 }

@@ -8,9 +8,10 @@ use engine::Purpose;
 
 use crate::{
     assemble::System,
+    catalogue::{self, Catalogue},
     cli::{Chosen, Format, Printing},
-    course::{self, Course},
-    exit,
+    course::Course,
+    exit, fleet,
     release::{self, Found},
     report::{Problem, Reason},
     site::{self, Site},
@@ -50,16 +51,14 @@ impl Deploy {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
         let overrides = Overrides { set: self.set.clone(), strategy: self.strategy.clone() };
         let mut configuration = site::configuration(&self.chosen, &overrides)?;
-        course::only(&mut configuration, &self.servers)?;
+        fleet::only(&mut configuration, &self.servers)?;
         let version = self.version(&configuration)?;
         let site = Site::with(configuration)?;
-        let system = System::assemble(&site)?;
+        let host = catalogue::host()?;
+        let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
         let found = site.wait(release::find(
-            &*site.store,
-            &site.contents().application,
-            &site.contents().release.artifact,
+            &site,
             &version,
-            &site.folder,
             self.new_release,
         ))?;
         if self.asks(terminal) && !self.agreed(&site, &found, terminal) {
@@ -73,7 +72,10 @@ impl Deploy {
             format: self.printing.format,
             terminal: *terminal,
         };
-        course.roll_out(system, found)
+        site.wait(async {
+            let system = System::assemble(&site, catalogue, Some(&found)).await?;
+            course.roll_out(system, found).await
+        })
     }
 
     fn version(&self, configuration: &configuration::Configuration) -> Result<String, Problem> {

@@ -1,0 +1,479 @@
+//! From a checked configuration to a running system: the only place that knows every part.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use configuration::{Contents, HERE, Location, PluginUse};
+use engine::{
+    BalancerTraits, Brief, Count, Executor, Failure, Health, Name, Point, Purpose, Release, Rules,
+    StepRule, Target,
+};
+use host::{Assignment, Services, Worker};
+use machines::{Fence, Machine, Machines};
+use serde_json::{Value, json};
+use store::{Blob, KnownRelease, Lease, PluginPin, ReleaseQuery};
+
+use crate::{
+    catalogue::{self, BUILT_IN_SECRETS, Catalogue, Used},
+    fleet,
+    interrupt::Interrupt,
+    live::{self, Balancer, Check, Live, Step, Subject},
+    log::Log,
+    notify::Notifier,
+    release::{Artifacts, Found},
+    report::{Problem, Reason},
+    services::{PluginLog, SecretSource, SecretSources, StoreAudit, StoreLocks, StoreNotes},
+    site::Site,
+    strategy::Strategy,
+    system,
+    tidy::Tidying,
+};
+
+/// Where a machine keeps the newest token that was seen there: below the folder of the
+/// configuration on this machine, below the user's home on another.
+const FENCES: &str = ".runtime/fences";
+
+/// Everything that a deployment of one configuration works with.
+pub(crate) struct System {
+    /// The configuration in its canonical form.
+    pub(crate) configuration: Blob,
+    /// Decides.
+    pub(crate) strategy: Strategy,
+    /// Every plugin in use.
+    pub(crate) pins: Vec<PluginPin>,
+    /// Who hears of it.
+    pub(crate) notifiers: Vec<Notifier>,
+    /// Where files and commands act.
+    pub(crate) machines: Arc<Machines>,
+    /// Whether someone asked to end it.
+    pub(crate) interrupt: Arc<Interrupt>,
+    /// Everything that plugins log.
+    pub(crate) log: Arc<PluginLog>,
+    targets: Vec<Target>,
+    platforms: Arc<BTreeMap<Name, host::Platform>>,
+    platform_traits: Vec<String>,
+    balancer: Option<(host::LoadBalancer, BalancerTraits)>,
+    checks: Vec<Check>,
+    steps: Vec<(live::Location, String, Duration)>,
+    releases: BTreeMap<Name, Release>,
+}
+
+impl System {
+    /// Puts everything together. Reads the store, and asks drivers what they can do; changes
+    /// nothing.
+    pub(crate) async fn assemble(
+        site: &Site,
+        catalogue: Catalogue,
+        found: Option<&Found>,
+    ) -> Result<Self, Problem> {
+        let contents = site.contents();
+        let machines = Arc::new(fleet::machines(contents, &site.folder));
+        let known = site.store.releases(&contents.application, &ReleaseQuery::All).await?;
+        let log = Arc::new(PluginLog::default());
+        let maker = Maker {
+            site,
+            contents,
+            catalogue: &catalogue,
+            machines: &machines,
+            services: services(site, &known, found, log.clone()),
+        };
+        let targets: Vec<Target> = contents.targets.iter().map(fleet::target).collect();
+        let platforms = maker.platforms(&targets)?;
+        let platform_traits = match platforms.values().next() {
+            Some(platform) => platform.traits(&look("traits")).await.map_err(unusable)?,
+            None => Vec::new(),
+        };
+        let mut releases: BTreeMap<Name, Release> =
+            known.iter().map(|known| (known.release.id.clone(), known.release.clone())).collect();
+        releases.extend(found.map(|found| (found.release.id.clone(), found.release.clone())));
+        let canonical = site.configuration.canonical().to_string().into_bytes();
+        Ok(Self {
+            configuration: Blob { digest: catalogue::digest(&canonical), bytes: canonical.into() },
+            strategy: maker.strategy()?,
+            pins: catalogue.iter().map(pin).collect(),
+            notifiers: maker.notifiers()?,
+            balancer: maker.balancer().await?,
+            checks: maker.checks(&targets)?,
+            steps: maker.steps(&targets)?,
+            interrupt: Arc::new(Interrupt::new()),
+            platforms: Arc::new(platforms),
+            platform_traits,
+            machines: machines.clone(),
+            targets,
+            releases,
+            log,
+        })
+    }
+
+    /// What a deployment of this release is about.
+    pub(crate) async fn brief(
+        &self,
+        site: &Site,
+        purpose: Purpose,
+        release: &Release,
+    ) -> Result<Brief, Problem> {
+        let contents = site.contents();
+        let current = site.store.current_releases(&site.scope(), 1).await?;
+        let name = format!(
+            "{}-{}-{}",
+            contents.environment,
+            system::compact(system::now()),
+            suffix(&release.digest),
+        );
+        Ok(Brief {
+            id: name,
+            application: contents.application.clone(),
+            environment: contents.environment.clone(),
+            purpose,
+            release: release.clone(),
+            previous: current.into_iter().next().map(|known| known.release),
+            targets: self.targets.clone(),
+            strategy: contents.strategy.name.clone(),
+            settings: contents.strategy.settings.clone(),
+            rules: self.rules(contents),
+        })
+    }
+
+    fn rules(&self, contents: &Contents) -> Rules {
+        let limits = &contents.limits;
+        let step = |step: &configuration::Step| StepRule {
+            name: step.name.clone(),
+            at: point(step.at),
+            each: step.each,
+            irreversible: step.irreversible,
+            repeat: step.repeat,
+        };
+        let mut idle: BTreeSet<Name> = limits.idle.iter().map(|name| name.as_str().into()).collect();
+        idle.extend(self.strategy.idle_groups());
+        Rules {
+            minimum_serving: limits.minimum_serving.map(count),
+            tolerate: count(limits.tolerate),
+            drain_ms: limits.drain.as_millis(),
+            downtime: limits.downtime || self.strategy.accepts_downtime(),
+            idle,
+            health: Health {
+                unchecked: limits.unchecked,
+                timeout_ms: limits.health_timeout.as_millis(),
+            },
+            automatic_rollback: contents.rollback.automatic,
+            steps: contents.steps.iter().map(step).collect(),
+            balancer: self.balancer.as_ref().map(|(_, traits)| traits.clone()),
+            platform: self.platform_traits.clone(),
+        }
+    }
+
+    /// What acts, for the holder of this lease.
+    pub(crate) fn executor(&mut self, brief: &Arc<Brief>, lease: &Lease) -> Box<dyn Executor> {
+        let subject = Arc::new(self.subject(brief, lease));
+        let steps = std::mem::take(&mut self.steps).into_iter();
+        let balancer = self.balancer.take().map(|(driver, traits)| Balancer {
+            driver,
+            traits,
+            targets: brief.targets.clone(),
+            last: None,
+        });
+        Box::new(Live {
+            subject,
+            platforms: self.platforms.clone(),
+            balancer,
+            checks: std::mem::take(&mut self.checks),
+            steps: steps
+                .map(|(location, name, timeout)| Step { name, location, timeout, brief: brief.clone() })
+                .collect(),
+            interrupt: self.interrupt.clone(),
+        })
+    }
+
+    /// What prunes after a deployment.
+    pub(crate) fn tidying(&self, brief: &Arc<Brief>, lease: &Lease, keep: u32) -> Tidying {
+        Tidying {
+            subject: self.subject(brief, lease),
+            platforms: self.platforms.clone(),
+            keep: usize::try_from(keep).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Lets plugins' lines go to the deployment's log from here on.
+    pub(crate) fn log_to(&self, log: Arc<Log>) {
+        let _set_once = self.log.0.set(log);
+    }
+
+    /// What runs on each target, for whoever looks.
+    pub(crate) fn platforms(&self) -> &BTreeMap<Name, host::Platform> {
+        &self.platforms
+    }
+
+    /// The load balancer's driver.
+    pub(crate) fn driver(&self) -> Option<&host::LoadBalancer> {
+        self.balancer.as_ref().map(|(driver, _)| driver)
+    }
+
+    /// The targets of the configuration.
+    pub(crate) fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    fn subject(&self, brief: &Brief, lease: &Lease) -> Subject {
+        Subject {
+            deployment: brief.id.clone(),
+            application: brief.application.clone(),
+            environment: brief.environment.clone(),
+            token: lease.token,
+            fence: Fence {
+                directory: FENCES.into(),
+                key: format!("{}/{}", brief.application, brief.environment),
+                token: lease.token,
+            },
+            targets: brief.targets.iter().map(|each| (each.name.clone(), each.clone())).collect(),
+            releases: self.releases.clone(),
+        }
+    }
+}
+
+/// A look that belongs to no deployment.
+pub(crate) fn look(what: &str) -> host::CallContext {
+    host::CallContext { reading: true, ..host::CallContext::new(format!("look/{what}")) }
+}
+
+/// Makes workers from the sections of a configuration.
+struct Maker<'a> {
+    site: &'a Site,
+    contents: &'a Contents,
+    catalogue: &'a Catalogue,
+    machines: &'a Machines,
+    services: Services,
+}
+
+impl Maker<'_> {
+    fn strategy(&self) -> Result<Strategy, Problem> {
+        let section = &self.contents.strategy;
+        let used = self.used(section)?;
+        let traits = Vec::new();
+        Strategy::new(used, section, self.contents, self.services.logs.clone(), traits)
+    }
+
+    fn platforms(&self, targets: &[Target]) -> Result<BTreeMap<Name, host::Platform>, Problem> {
+        let worker = self.worker(&self.contents.platform, self.here()?)?;
+        let mut platforms = BTreeMap::new();
+        for (target, written) in targets.iter().zip(&self.contents.targets) {
+            let worker = worker.on(self.machine(fleet::machine_of(written, self.contents))?);
+            let platform = host::Platform::new(worker).map_err(misused)?;
+            platforms.insert(target.name.clone(), platform);
+        }
+        Ok(platforms)
+    }
+
+    async fn balancer(&self) -> Result<Option<(host::LoadBalancer, BalancerTraits)>, Problem> {
+        let Some(section) = &self.contents.load_balancer else { return Ok(None) };
+        let machine = self.machine(section.on.as_deref().unwrap_or(HERE))?;
+        let worker = self.worker(&section.plugin, machine)?;
+        let driver = host::LoadBalancer::new(worker).map_err(misused)?;
+        let names = driver.traits(&look("traits")).await.map_err(unusable)?;
+        Ok(Some((driver, BalancerTraits { names })))
+    }
+
+    fn checks(&self, targets: &[Target]) -> Result<Vec<Check>, Problem> {
+        let mut checks = Vec::new();
+        for check in &self.contents.health_checks {
+            let worker = self.worker(&check.plugin, self.here()?)?;
+            let mut workers = BTreeMap::new();
+            for (target, written) in targets.iter().zip(&self.contents.targets) {
+                let worker = worker.on(self.machine(fleet::machine_of(written, self.contents))?);
+                let check = host::HealthCheck::new(worker).map_err(misused)?;
+                workers.insert(target.name.clone(), check);
+            }
+            checks.push(Check {
+                name: check.name.clone().unwrap_or_else(|| check.plugin.name.clone()),
+                workers,
+                interval: check.interval.into(),
+                timeout: check.timeout.into(),
+                successes: check.successes,
+                failures: check.failures,
+                start_period: check.start_period.into(),
+            });
+        }
+        Ok(checks)
+    }
+
+    fn steps(&self, targets: &[Target]) -> Result<Vec<(live::Location, String, Duration)>, Problem> {
+        let mut steps = Vec::new();
+        for step in &self.contents.steps {
+            let worker = self.worker(&step.plugin, self.here()?)?;
+            let location = match &step.on {
+                Location::Here => live::Location::Once(host::Step::new(worker).map_err(misused)?),
+                Location::Machine(name) => {
+                    let worker = worker.on(self.machine(name)?);
+                    live::Location::Once(host::Step::new(worker).map_err(misused)?)
+                }
+                Location::Targets => {
+                    let mut workers = BTreeMap::new();
+                    for (target, written) in targets.iter().zip(&self.contents.targets) {
+                        let machine = self.machine(fleet::machine_of(written, self.contents))?;
+                        let step = host::Step::new(worker.on(machine)).map_err(misused)?;
+                        workers.insert(target.name.clone(), step);
+                    }
+                    live::Location::Targets(workers)
+                }
+            };
+            steps.push((location, step.name.clone(), step.timeout.into()));
+        }
+        Ok(steps)
+    }
+
+    fn notifiers(&self) -> Result<Vec<Notifier>, Problem> {
+        let notifier = |notifier: &configuration::Notifier| {
+            let worker = self.worker(&notifier.plugin, self.here()?)?;
+            Ok(Notifier {
+                worker: host::Notifier::new(worker).map_err(misused)?,
+                name: notifier.plugin.name.clone(),
+                on: notifier.on.clone(),
+                retries: notifier.retries,
+            })
+        };
+        self.contents.notifiers.iter().map(notifier).collect()
+    }
+
+    fn worker(&self, section: &PluginUse, machine: Arc<dyn Machine>) -> Result<Worker, Problem> {
+        let used = self.used(section)?;
+        let own = self.contents.plugins.get(&section.name);
+        let mut assignment = Assignment {
+            settings: section.settings.clone(),
+            executable: executable(),
+            ..Assignment::new(machine)
+        };
+        if let Some(own) = own {
+            for (capability, scope) in own.grants.iter() {
+                let scopes: &mut Vec<String> =
+                    assignment.grants.entry(capability.to_owned()).or_default();
+                scopes.push(scope.to_owned());
+            }
+            if let Some(memory) = own.limits.memory {
+                assignment.limits.memory_max =
+                    usize::try_from(memory.bytes()).unwrap_or(usize::MAX);
+            }
+            if let Some(time) = own.limits.time {
+                assignment.time_max = time.into();
+            }
+        }
+        Ok(Worker::new(used.plugin.clone(), assignment, self.services.clone()))
+    }
+
+    fn used(&self, section: &PluginUse) -> Result<&Used, Problem> {
+        self.catalogue.get(section).ok_or_else(|| {
+            Problem::new(Reason::Bug, format!("the plugin of {} was not loaded", section.pointer))
+        })
+    }
+
+    fn here(&self) -> Result<Arc<dyn Machine>, Problem> {
+        self.machine(HERE)
+    }
+
+    fn machine(&self, name: &str) -> Result<Arc<dyn Machine>, Problem> {
+        self.machines.get(name).ok_or_else(|| {
+            let title = format!("{} names no machine `{name}`", self.site.configuration.path.display());
+            Problem::new(Reason::Bug, title)
+        })
+    }
+}
+
+fn services(
+    site: &Site,
+    known: &[KnownRelease],
+    found: Option<&Found>,
+    log: Arc<PluginLog>,
+) -> Services {
+    let contents = site.contents();
+    let mut artifacts = Artifacts::new(&site.folder, known);
+    if let Some(found) = found {
+        artifacts.add(found);
+    }
+    Services {
+        secrets: Arc::new(SecretSources(secret_sources(contents, &site.folder))),
+        locks: Arc::new(StoreLocks(site.store.clone())),
+        notes: Arc::new(StoreNotes(site.store.clone())),
+        artifacts: Some(Arc::new(artifacts)),
+        audit: Arc::new(StoreAudit {
+            store: site.store.clone(),
+            application: contents.application.clone(),
+            environment: contents.environment.clone(),
+        }),
+        logs: log,
+        ..Services::nothing()
+    }
+}
+
+fn secret_sources(contents: &Contents, folder: &Path) -> Vec<SecretSource> {
+    let source = |source: &configuration::SecretSource| match source.plugin.name.as_str() {
+        "file" => {
+            let path = source.plugin.settings["path"].as_str().unwrap_or_default();
+            SecretSource::File(folder.join(path))
+        }
+        _ => SecretSource::Environment,
+    };
+    let built_in = |source: &&configuration::SecretSource| {
+        BUILT_IN_SECRETS.contains(&source.plugin.name.as_str())
+    };
+    let named: Vec<_> = contents.secrets.iter().filter(built_in).map(source).collect();
+    if named.is_empty() { vec![SecretSource::Environment] } else { named }
+}
+
+fn executable() -> Option<String> {
+    std::env::current_exe().ok().and_then(|path| path.to_str().map(str::to_owned))
+}
+
+fn pin(used: &Used) -> PluginPin {
+    PluginPin {
+        kind: catalogue::kind(used.kind).as_str().to_owned(),
+        name: used.plugin.name().to_owned(),
+        digest: used.plugin.digest().to_owned(),
+    }
+}
+
+fn misused(error: host::HostError) -> Problem {
+    Problem::new(Reason::Configuration, error.to_string())
+}
+
+fn unusable(failure: Failure) -> Problem {
+    Problem::new(Reason::Refused, "a driver cannot say what it can do; nothing was deployed")
+        .cause(failure)
+}
+
+fn count(count: configuration::Count) -> Count {
+    match count {
+        configuration::Count::Number(number) => Count::Number(number),
+        configuration::Count::Percent(percent) => Count::Percent(percent),
+    }
+}
+
+fn point(point: configuration::Point) -> Point {
+    match point {
+        configuration::Point::BeforeDeploy => Point::BeforeDeploy,
+        configuration::Point::BeforeActivate => Point::BeforeActivate,
+        configuration::Point::BeforeTraffic => Point::BeforeTraffic,
+        configuration::Point::AfterTraffic => Point::AfterTraffic,
+        configuration::Point::AfterDeploy => Point::AfterDeploy,
+        configuration::Point::BeforeRollback => Point::BeforeRollback,
+        configuration::Point::AfterRollback => Point::AfterRollback,
+    }
+}
+
+/// The last digits of a process's number and the artifact's digest: two deployments that begin
+/// in the same second are still two.
+fn suffix(digest: &str) -> String {
+    let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+    let start: String = hex.chars().take(4).collect();
+    format!("{start}{:04x}", std::process::id() & 0xffff)
+}
+
+/// What a strategy is told beside its targets.
+pub(crate) fn details(contents: &Contents, traits: &[String]) -> Value {
+    json!({
+        "balancer": contents.load_balancer.is_some(),
+        "analysis": !contents.analysis.is_empty(),
+        "traits": traits,
+    })
+}

@@ -1,0 +1,183 @@
+//! `runtime status`: what runs where, who gets the traffic, and whether a deployment is under way.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use engine::{Admission, MemberState, Name, Reading};
+use futures::future;
+use serde_json::json;
+use store::{Deployment, Filter, Held};
+
+use crate::{
+    assemble::{self, System},
+    catalogue::{self, Catalogue},
+    cli::{Chosen, Format, Printing, history},
+    display, exit,
+    report::Problem,
+    site::Site,
+    system,
+    terminal::Terminal,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    chosen: Chosen,
+    #[command(flatten)]
+    printing: Printing,
+}
+
+/// What was found.
+struct Picture {
+    held: Option<Held>,
+    open: Vec<Deployment>,
+    last: Option<Deployment>,
+    /// By target: the release that runs, or why that is not known.
+    active: BTreeMap<Name, Result<Option<String>, String>>,
+    reading: Option<Result<Reading, String>>,
+}
+
+impl Status {
+    pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
+        let site = Site::open(&self.chosen)?;
+        let host = catalogue::host()?;
+        let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
+        let (system, picture) = site.wait(async {
+            let system = System::assemble(&site, catalogue, None).await?;
+            let picture = look(&site, &system).await?;
+            system.machines.close().await;
+            Ok::<_, Problem>((system, picture))
+        })?;
+        match self.printing.format {
+            Format::Json => terminal.line(&as_json(&site, &system, &picture).to_string()),
+            Format::Human => print(&site, &system, &picture, terminal),
+        }
+        Ok(exit::DONE)
+    }
+}
+
+async fn look(site: &Site, system: &System) -> Result<Picture, Problem> {
+    let now = system::now();
+    let active = system.platforms().iter().map(|(name, platform)| async move {
+        let target = system.targets().iter().find(|target| target.name == *name);
+        let found = match target {
+            Some(target) => platform.active(&assemble::look("status"), target).await,
+            None => Ok(None),
+        };
+        (name.clone(), found.map_err(|failure| failure.message))
+    });
+    let active = future::join_all(active).await.into_iter().collect();
+    let reading = match system.driver() {
+        Some(driver) => {
+            let read = driver.read(&assemble::look("status"), system.targets()).await;
+            Some(read.map_err(|failure| failure.message))
+        }
+        None => None,
+    };
+    let open = Filter { open: true, ..site.filter() };
+    let last = Filter { limit: Some(1), ..site.filter() };
+    Ok(Picture {
+        held: site.store.holder(&site.scope()).await?.filter(|held| held.is_live(now)),
+        open: site.store.deployments(&open, now).await?,
+        last: site.store.deployments(&last, now).await?.into_iter().next(),
+        active,
+        reading,
+    })
+}
+
+fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
+    terminal.line(&site.scope().to_string());
+    if let Some(held) = &picture.held {
+        terminal.line(&format!(
+            "  {} by {} since {}",
+            held.owner.purpose,
+            held.owner,
+            system::readable(held.since),
+        ));
+    }
+    for open in &picture.open {
+        terminal.line(&format!("  deployment {} of {} is {}", open.id, open.version, open.state));
+        if picture.held.is_none() {
+            terminal.line(&format!("    `runtime rollback {}` takes it back", open.id));
+        }
+    }
+    if let (Some(last), true) = (&picture.last, picture.open.is_empty()) {
+        terminal.line(&format!(
+            "  last deployment: {} of {}, {}, {}",
+            last.id,
+            last.version,
+            last.state,
+            system::readable(last.started),
+        ));
+    }
+    terminal.line("");
+    let rows: Vec<_> = system.targets().iter().map(|target| {
+        let member = member(picture, &target.name);
+        [
+            target.name.to_string(),
+            target.group.to_string(),
+            match picture.active.get(&target.name) {
+                Some(Ok(Some(release))) => release.clone(),
+                Some(Err(_)) => "?".to_owned(),
+                _ => "-".to_owned(),
+            },
+            member.map_or_else(|| "-".to_owned(), |member| display::percentage(member.percent)),
+            member.map_or("-", |member| word(member.admission)).to_owned(),
+        ]
+    }).collect();
+    terminal.table(["TARGET", "GROUP", "RELEASE", "TRAFFIC", "ADMISSION"], &rows);
+    for (name, found) in &picture.active {
+        if let Err(message) = found {
+            terminal.aside(&format!("warning: {name} cannot be asked: {message}"));
+        }
+    }
+    if let Some(Err(message)) = &picture.reading {
+        terminal.aside(&format!("warning: the load balancer cannot be asked: {message}"));
+    }
+}
+
+fn as_json(site: &Site, system: &System, picture: &Picture) -> serde_json::Value {
+    let targets: Vec<_> = system.targets().iter().map(|target| {
+        let member = member(picture, &target.name);
+        let active = picture.active.get(&target.name);
+        json!({
+            "name": target.name,
+            "group": target.group,
+            "address": target.address,
+            "release": active.and_then(|found| found.as_ref().ok()),
+            "error": active.and_then(|found| found.as_ref().err()),
+            "percent": member.map(|member| member.percent),
+            "admission": member.map(|member| word(member.admission)),
+        })
+    }).collect();
+    json!({
+        "application": site.contents().application,
+        "environment": site.contents().environment,
+        "lease": picture.held.as_ref().map(|held| json!({
+            "actor": held.owner.actor,
+            "host": held.owner.host,
+            "process": held.owner.process,
+            "purpose": held.owner.purpose,
+            "deployment": held.owner.deployment,
+            "since": system::rfc3339(held.since),
+            "until": system::rfc3339(held.until),
+        })),
+        "open": picture.open.iter().map(history::to_json).collect::<Vec<_>>(),
+        "last": picture.last.as_ref().map(history::to_json),
+        "targets": targets,
+        "load-balancer-error": picture.reading.as_ref().and_then(|read| read.as_ref().err()),
+    })
+}
+
+fn member<'a>(picture: &'a Picture, target: &Name) -> Option<&'a MemberState> {
+    let reading = picture.reading.as_ref()?.as_ref().ok()?;
+    reading.members.iter().find(|member| member.target == *target)
+}
+
+fn word(admission: Admission) -> &'static str {
+    match admission {
+        Admission::Ready => "ready",
+        Admission::Draining => "draining",
+        Admission::Out => "out",
+    }
+}

@@ -1,0 +1,71 @@
+//! Targets and machines, from the configuration's words to those of the engine and the machines.
+
+use std::path::Path;
+
+use configuration::{Configuration, Contents, HERE};
+use engine::Target;
+use machines::{Location, MachineSpec, Machines, SshSpec};
+use serde_json::json;
+
+use crate::report::{Problem, Reason};
+
+/// Leaves only the targets that the command line names.
+pub(crate) fn only(configuration: &mut Configuration, names: &[String]) -> Result<(), Problem> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let targets = &mut configuration.contents.targets;
+    let missing = |name: &&String| targets.iter().all(|target| target.name != **name);
+    if let Some(unknown) = names.iter().find(missing) {
+        let known: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
+        return Err(Problem::new(Reason::Usage, format!("there is no target `{unknown}`"))
+            .hint(format!("the configuration has {}", known.join(", "))));
+    }
+    targets.retain(|target| names.contains(&target.name));
+    Ok(())
+}
+
+/// A target in the engine's words.
+pub(crate) fn target(written: &configuration::Target) -> Target {
+    Target {
+        name: written.name.as_str().into(),
+        address: written.address.clone(),
+        group: written.group.as_str().into(),
+        labels: written.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        details: json!({}),
+    }
+}
+
+/// The machine that a target is on: the one it names, the one of its name, or this one.
+pub(crate) fn machine_of<'a>(written: &'a configuration::Target, contents: &Contents) -> &'a str {
+    match &written.on {
+        Some(on) => on,
+        None if contents.machines.contains_key(&written.name) => &written.name,
+        None => HERE,
+    }
+}
+
+/// Every machine of the configuration, and this one.
+pub(crate) fn machines(contents: &Contents, folder: &Path) -> Machines {
+    let here = MachineSpec { name: HERE.to_owned(), location: Location::Local(folder.to_owned()) };
+    let remote = contents.machines.iter().map(|(name, machine)| MachineSpec {
+        name: name.clone(),
+        location: Location::Ssh(Box::new(ssh(machine, folder))),
+    });
+    Machines::new(std::iter::once(here).chain(remote))
+}
+
+fn ssh(machine: &configuration::Machine, folder: &Path) -> SshSpec {
+    let file = |path: &std::path::PathBuf| match path.strip_prefix("~") {
+        Ok(rest) => std::env::home_dir().map_or_else(|| path.clone(), |home| home.join(rest)),
+        Err(_) => folder.join(path),
+    };
+    SshSpec {
+        destination: machine.ssh.to_string(),
+        identity_files: machine.identity.iter().map(file).collect(),
+        known_hosts: machine.known_hosts.as_ref().map(file),
+        jump: machine.proxy_jump.clone(),
+        connect_timeout: Some(machine.connect_timeout.into()),
+        ..SshSpec::default()
+    }
+}
