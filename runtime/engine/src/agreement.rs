@@ -13,7 +13,7 @@ use crate::{
 const WEIGHT_STEPS_DEFAULT: u64 = 100;
 
 /// Differences up to this are noise of computing with floating point, in percent.
-const NOISE_PERCENT: f64 = 0.01;
+pub(crate) const NOISE_PERCENT: f64 = 0.01;
 
 /// How many differences one sentence tells.
 const DIFFERENCES_TOLD: usize = 3;

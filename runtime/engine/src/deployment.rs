@@ -1,22 +1,71 @@
 //! One deployment: the layers put together, from the first look at the world to the verdict.
 
-use std::sync::Arc;
+mod effects;
+mod finish;
+mod open;
+mod steps;
+mod undoing;
+
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use async_trait::async_trait;
 
+pub use self::open::rollback_open;
 use crate::{
-    event::{Observer, Verdict},
-    executor::{Control, Executor},
-    failure::Failure,
-    fleet::Fleet,
-    journal::{Journal, Record},
+    effect::Effect,
+    ending::Failures,
+    event::{Event, Observer, Verdict},
+    executor::{Control, Executor, World},
+    failure::{Code, Failure},
+    fleet::{Fleet, Mode, Work},
+    interruption::{Halt, Interruptions},
+    journal::{Journal, Origin},
     operation::{Answer, Operation, Operations, Strategy},
-    rules::Brief,
+    points::{self, Points},
+    recorder::{Abandoned, Draft, Recorder},
+    rules::{Brief, Point},
+    subject::{Name, Timestamp},
+    trail::Trail,
 };
 
-/// A deployment under way.
+/// A deployment under way: what its strategy asks passes through here, layer by layer.
+///
+/// [`Deployment::begin`], then the strategy, then [`Deployment::finish`]; or [`Deployment::run`]
+/// for all of it.
 pub struct Deployment {
-    fleet: Option<Fleet>,
+    executor: Box<dyn Executor>,
+    recorder: Recorder,
+    interruptions: Interruptions,
+    fleet: Fleet,
+    /// What was found at first; none before that.
+    found: Option<World>,
+    /// What was found last, where it was looked at again.
+    seen: Option<World>,
+    points: Points,
+    trail: Trail,
+    failures: Failures,
+}
+
+/// Why something was not done.
+enum Stop {
+    /// It failed.
+    Failed(Failure),
+    /// Nothing may be done any more.
+    Abandoned(Failure),
+}
+
+impl From<Abandoned> for Stop {
+    fn from(Abandoned(failure): Abandoned) -> Self {
+        Self::Abandoned(failure)
+    }
+}
+
+impl Stop {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::Failed(failure) | Self::Abandoned(failure) => failure,
+        }
+    }
 }
 
 impl Deployment {
@@ -28,60 +77,221 @@ impl Deployment {
         observer: Arc<dyn Observer>,
         control: Arc<dyn Control>,
     ) -> Self {
-        let _ = (brief.into(), executor, journal, observer, control);
-        Self { fleet: None }
+        Self::with(brief.into(), executor, Recorder::new(journal, observer, 1), control)
     }
 
-    /// Looks at the world, decides what is left out, and runs the steps before the deployment.
+    /// A deployment that writes on where the recorder stands.
+    fn with(
+        brief: Arc<Brief>,
+        executor: Box<dyn Executor>,
+        recorder: Recorder,
+        control: Arc<dyn Control>,
+    ) -> Self {
+        Self {
+            executor,
+            recorder,
+            interruptions: Interruptions::new(control),
+            fleet: Fleet::unknown(brief),
+            found: None,
+            seen: None,
+            points: Points::default(),
+            trail: Trail::default(),
+            failures: Failures::default(),
+        }
+    }
+
+    /// Looks at the world, decides who is left out, and runs the steps before the deployment.
     /// What it fails with belongs into [`Deployment::finish`].
     pub async fn begin(&mut self) -> Result<(), Failure> {
-        unimplemented!()
+        self.start().await.map_err(Stop::into_failure)
     }
 
-    /// What is known of the targets, once begun.
-    pub fn fleet(&self) -> Option<&Fleet> {
-        self.fleet.as_ref()
+    async fn start(&mut self) -> Result<(), Stop> {
+        self.uninterrupted()?;
+        self.observe().await?;
+        if self.fleet.balanced() && self.found.iter().all(|world| world.reading.is_none()) {
+            let message = "the load balancer did not say what it does; nothing was changed";
+            return Err(Stop::Failed(Failure::new(Code::Unavailable, message)));
+        }
+        self.fleet.check_reachable().map_err(Stop::Failed)?;
+        for (name, failure) in self.fleet.left_out() {
+            self.tell(&Event::LeftOut { target: &name, failure: &failure });
+        }
+        self.take_out().await?;
+        let due = self.points.at(&self.fleet, Point::BeforeDeploy);
+        self.run_steps(due).await
     }
 
-    /// Checks the end, runs the steps after the deployment, takes back what failed, and closes
-    /// the record.
-    pub async fn finish(&mut self, result: Result<(), Failure>) -> Verdict {
-        let _ = result;
-        unimplemented!()
+    /// What is known of the targets; of what runs there nothing, before [`Deployment::begin`].
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
     }
 
-    /// All of it: begins, runs the strategy, finishes.
+    /// What was found at first; none before [`Deployment::begin`].
+    pub fn found(&self) -> Option<&World> {
+        self.found.as_ref()
+    }
+
+    /// All of it: begins, runs the strategy, finishes. A strategy that goes on calling once
+    /// [`Operations::over`] is true is dropped at its next call.
     pub async fn run(&mut self, strategy: &mut dyn Strategy) -> Verdict {
         let result = match self.begin().await {
-            Ok(()) => strategy.run(self).await,
+            Ok(()) => self.run_strategy(strategy).await,
             Err(failure) => Err(failure),
         };
         self.finish(result).await
+    }
+
+    async fn run_strategy(&mut self, strategy: &mut dyn Strategy) -> Result<(), Failure> {
+        let mut stopped = Stoppable { deployment: self, stopped: Arc::default() };
+        let flag = stopped.stopped.clone();
+        let mut running = strategy.run(&mut stopped);
+        let ended = poll_fn(|context| match running.as_mut().poll(context) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if flag.load(std::sync::atomic::Ordering::Relaxed) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await;
+        drop(running);
+        ended.unwrap_or_else(|| Err(self.interruptions.stopped()))
+    }
+
+    /// Passes one operation through the layers.
+    async fn pass(&mut self, operation: &Operation) -> Result<Answer, Stop> {
+        if let Some(Abandoned(failure)) = self.recorder.abandoned() {
+            return Err(Stop::Abandoned(failure.clone()));
+        }
+        let now = self.now();
+        if self.found.is_none() {
+            let message = "the deployment has not begun";
+            return Err(Stop::Failed(Failure::new(Code::Internal, message)));
+        }
+        if let Halt::Stop(failure, first) = self.interruptions.call() {
+            if let Some(interruption) = first {
+                self.tell(&Event::Interrupted(&interruption));
+            }
+            return self.refuse(operation, failure).await;
+        }
+        let resolution = match self.fleet.resolve(operation, now) {
+            Err(refusal) => return self.refuse(operation, refusal).await,
+            Ok(Work::Answer(answer)) => {
+                let draft = Draft::note(operation.clone());
+                self.recorder.note(draft, Ok(answer.clone()), now).await?;
+                if let Operation::Begin { stage } = operation {
+                    self.tell(&Event::Stage(stage));
+                }
+                return Ok(answer);
+            }
+            Ok(Work::Do(resolution)) => resolution,
+        };
+        let due = self.points.before(&self.fleet, &resolution.effect);
+        if let Err(stop) = self.run_steps(due).await {
+            return match stop {
+                Stop::Failed(failure) => self.refuse(operation, failure).await,
+                stop @ Stop::Abandoned(_) => Err(stop),
+            };
+        }
+        let gained = points::gains(&self.fleet, &resolution.effect);
+        let steps = !self.fleet.rules().steps.is_empty();
+        let effect = steps.then(|| resolution.effect.clone());
+        let draft = Draft {
+            origin: Origin::Strategy,
+            operation: Some(operation.clone()),
+            effect: Some(resolution.effect),
+            undo: resolution.undo,
+            attempt: 1,
+        };
+        let done = self.execute(draft, Mode::Tolerant, false).await?;
+        if !done.left_out.is_empty() {
+            self.take_out().await?;
+        }
+        let answer = done.result.map_err(Stop::Failed)?;
+        if let Some(effect) = effect {
+            let due = self.points.after(&self.fleet, &effect, &gained);
+            self.run_steps(due).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Records that nothing was done, and why.
+    async fn refuse(&mut self, operation: &Operation, failure: Failure) -> Result<Answer, Stop> {
+        let draft = Draft::note(operation.clone());
+        let now = self.now();
+        self.recorder.note(draft, Err(failure.clone()), now).await?;
+        Err(Stop::Failed(failure))
+    }
+
+    /// Takes those that were left out, and are not proven, out of the traffic.
+    async fn take_out(&mut self) -> Result<(), Stop> {
+        let Some(resolution) = self.fleet.without_left_out() else { return Ok(()) };
+        let draft = Draft {
+            origin: Origin::Host,
+            operation: None,
+            effect: Some(resolution.effect),
+            undo: resolution.undo,
+            attempt: 1,
+        };
+        let done = self.execute(draft, Mode::Strict, false).await?;
+        done.result.map(|_| ()).map_err(Stop::Failed)
+    }
+
+    fn uninterrupted(&mut self) -> Result<(), Stop> {
+        self.interruptions.pending().map_or(Ok(()), |failure| Err(Stop::Failed(failure)))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.executor.now()
+    }
+
+    fn tell(&self, event: &Event<'_>) {
+        self.recorder.tell(self.now(), event);
     }
 }
 
 #[async_trait]
 impl Operations for Deployment {
     async fn perform(&mut self, operation: Operation) -> Result<Answer, Failure> {
-        let _ = operation;
-        unimplemented!()
+        let result = self.pass(&operation).await.map_err(Stop::into_failure);
+        self.failures.answered(&operation, result.as_ref().err());
+        result
     }
 
     fn over(&self) -> bool {
-        false
+        self.interruptions.over() || self.recorder.abandoned().is_some()
     }
 }
 
-/// Takes an open deployment back from its records alone, in a process that need not be the one
-/// which began it. The journal goes on where the records end. `cause` says why, in the verdict.
-pub async fn rollback_open(
-    brief: impl Into<Arc<Brief>>,
-    records: Vec<Record>,
-    executor: Box<dyn Executor>,
-    journal: Box<dyn Journal>,
-    observer: Arc<dyn Observer>,
-    cause: Failure,
-) -> Verdict {
-    let _ = (brief.into(), records, executor, journal, observer, cause);
-    unimplemented!()
+/// Ends a strategy that goes on calling after everything was over: its call is never answered,
+/// and whoever polls it sees the flag.
+struct Stoppable<'a> {
+    deployment: &'a mut Deployment,
+    stopped: Arc<std::sync::atomic::AtomicBool>,
+}
+
+#[async_trait]
+impl Operations for Stoppable<'_> {
+    async fn perform(&mut self, operation: Operation) -> Result<Answer, Failure> {
+        if self.over() {
+            self.stopped.store(true, std::sync::atomic::Ordering::Relaxed);
+            return std::future::pending().await;
+        }
+        self.deployment.perform(operation).await
+    }
+
+    fn over(&self) -> bool {
+        self.deployment.over()
+    }
+}
+
+/// The names that an effect is about, where it is about some.
+fn concerned(effect: &Effect) -> Vec<&Name> {
+    match effect {
+        Effect::Install { targets, .. }
+        | Effect::Deactivate { targets }
+        | Effect::Remove { targets, .. } => targets.iter().collect(),
+        Effect::Activate { releases } | Effect::AwaitHealthy { releases, .. } => {
+            releases.keys().collect()
+        }
+        _ => Vec::new(),
+    }
 }

@@ -6,17 +6,25 @@
 
 mod agreement;
 mod deployment;
+mod differences;
 mod effect;
+mod ending;
 mod event;
 mod executor;
 mod failure;
 mod fleet;
+mod guard;
+mod interruption;
 mod journal;
 mod operation;
 mod phrase;
+mod points;
+mod recorder;
 mod rules;
 mod subject;
 mod traffic;
+mod trail;
+mod undo;
 
 pub use agreement::agreement;
 pub use deployment::{Deployment, rollback_open};

@@ -1,0 +1,53 @@
+//! Runs the operator's steps that are due, each in a record of its own.
+
+use super::{Deployment, Stop};
+use crate::{
+    effect::Effect,
+    fleet::Mode,
+    journal::{Origin, Undo},
+    points::Due,
+    recorder::Draft,
+    rules::Point,
+};
+
+impl Deployment {
+    /// Runs them in order, and stops at the first that fails.
+    pub(super) async fn run_steps(&mut self, due: Vec<Due>) -> Result<(), Stop> {
+        for due in due {
+            self.run_step(due).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn run_step(&mut self, due: Due) -> Result<(), Stop> {
+        self.points.may_begin(&self.fleet, &due).map_err(Stop::Failed)?;
+        let Due { step, point, targets } = due;
+        let undoing = matches!(point, Point::BeforeRollback | Point::AfterRollback);
+        if !undoing {
+            self.uninterrupted()?;
+        }
+        let rule = &self.fleet.rules().steps[step];
+        let name = rule.name.clone();
+        let undo = match rule.irreversible {
+            // What is run on the way back is not itself taken back.
+            _ if undoing => Undo::Nothing,
+            true => Undo::Irreversible,
+            false => Undo::Step,
+        };
+        let effect = Effect::Step { step, point, targets };
+        let draft =
+            Draft { origin: Origin::Step, operation: None, effect: Some(effect), undo, attempt: 1 };
+        self.points.began(step);
+        let done = self.execute(draft, Mode::Strict, undoing).await?;
+        match done.result {
+            Ok(_) => {
+                self.points.succeeded(step);
+                Ok(())
+            }
+            Err(mut failure) => {
+                failure.message = format!("the step \"{name}\" failed: {}", failure.message);
+                Err(Stop::Failed(failure))
+            }
+        }
+    }
+}

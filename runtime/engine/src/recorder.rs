@@ -1,0 +1,134 @@
+//! Writes down what is about to happen before it does, and how it went after, and tells the
+//! observer of both. Once something could not be written, nothing is any more.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{
+    effect::Effect,
+    event::{Event, Observer, Verdict},
+    failure::{Code, Failure},
+    journal::{Intent, Journal, JournalError, Origin, Outcome, Undo},
+    operation::{Answer, Operation},
+    subject::Timestamp,
+};
+
+/// The record could not be kept: nothing may be done any more, not even taken back.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Abandoned(pub(crate) Failure);
+
+/// What is to be written down of an effect before it starts.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) origin: Origin,
+    pub(crate) operation: Option<Operation>,
+    pub(crate) effect: Option<Effect>,
+    pub(crate) undo: Undo,
+    pub(crate) attempt: u32,
+}
+
+impl Draft {
+    /// For what has no effect.
+    pub(crate) fn note(operation: Operation) -> Self {
+        Self {
+            origin: Origin::Strategy,
+            operation: Some(operation),
+            effect: None,
+            undo: Undo::Nothing,
+            attempt: 1,
+        }
+    }
+}
+
+/// The journal, the place in it, and who listens.
+pub(crate) struct Recorder {
+    journal: Box<dyn Journal>,
+    observer: Arc<dyn Observer>,
+    next: u64,
+    abandoned: Option<Abandoned>,
+}
+
+impl Recorder {
+    pub(crate) fn new(journal: Box<dyn Journal>, observer: Arc<dyn Observer>, next: u64) -> Self {
+        Self { journal, observer, next, abandoned: None }
+    }
+
+    /// Why nothing can be written any more, where that is so.
+    pub(crate) fn abandoned(&self) -> Option<&Abandoned> {
+        self.abandoned.as_ref()
+    }
+
+    pub(crate) fn tell(&self, at: Timestamp, event: &Event<'_>) {
+        self.observer.event(at, event);
+    }
+
+    /// Durable when it returns.
+    pub(crate) async fn begin(
+        &mut self,
+        draft: Draft,
+        now: Timestamp,
+    ) -> Result<Intent, Abandoned> {
+        self.check()?;
+        let intent = self.intent(draft, now);
+        let written = self.journal.begin(&intent).await;
+        self.keep(written)?;
+        self.tell(now, &Event::Started(&intent));
+        Ok(intent)
+    }
+
+    pub(crate) async fn end(&mut self, intent: &Intent, outcome: &Outcome) -> Result<(), Abandoned> {
+        self.check()?;
+        let written = self.journal.end(intent.sequence, outcome).await;
+        self.keep(written)?;
+        self.tell(outcome.ended, &Event::Ended(intent, outcome));
+        Ok(())
+    }
+
+    /// Both, for what has no effect.
+    pub(crate) async fn note(
+        &mut self,
+        draft: Draft,
+        result: Result<Answer, Failure>,
+        now: Timestamp,
+    ) -> Result<(), Abandoned> {
+        self.check()?;
+        let intent = self.intent(draft, now);
+        let outcome = Outcome { result, report: None, ended: now };
+        let written = self.journal.note(&intent, &outcome).await;
+        self.keep(written)?;
+        self.tell(now, &Event::Started(&intent));
+        self.tell(now, &Event::Ended(&intent, &outcome));
+        Ok(())
+    }
+
+    pub(crate) async fn close(&mut self, verdict: &Verdict, now: Timestamp) -> Result<(), Abandoned> {
+        self.check()?;
+        let value = serde_json::to_value(verdict).unwrap_or(Value::Null);
+        let written = self.journal.close(&value, now).await;
+        self.keep(written)
+    }
+
+    fn intent(&mut self, draft: Draft, started: Timestamp) -> Intent {
+        let sequence = self.next;
+        self.next += 1;
+        let Draft { origin, operation, effect, undo, attempt } = draft;
+        Intent { sequence, origin, operation, effect, undo, attempt, started }
+    }
+
+    fn check(&self) -> Result<(), Abandoned> {
+        self.abandoned.clone().map_or(Ok(()), Err)
+    }
+
+    fn keep(&mut self, written: Result<(), JournalError>) -> Result<(), Abandoned> {
+        written.map_err(|error| {
+            let code = match &error {
+                JournalError::LeaseLost { .. } => Code::Conflict,
+                JournalError::Store(_) => Code::Unavailable,
+            };
+            let abandoned = Abandoned(Failure::new(code, error.to_string()));
+            self.abandoned = Some(abandoned.clone());
+            abandoned
+        })
+    }
+}
