@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use configuration::{Contents, HERE, Location, PluginUse};
+use configuration::{Contents, HERE, Location, PluginUse, SecretOrigin};
 use engine::{
     BalancerTraits, Brief, Count, Executor, Failure, Health, Name, Point, Purpose, Release, Rules,
     StepRule, Target,
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use store::{Blob, KnownRelease, Lease, PluginPin, ReleaseQuery};
 
 use crate::{
-    catalogue::{self, BUILT_IN_SECRETS, Catalogue, Used},
+    catalogue::{self, Catalogue, Used},
     fleet,
     interrupt::Interrupt,
     live::{self, Balancer, Check, Live, Step, Subject},
@@ -91,12 +91,13 @@ impl System {
             known.iter().map(|known| (known.release.id.clone(), known.release.clone())).collect();
         releases.extend(found.map(|found| (found.release.id.clone(), found.release.clone())));
         let canonical = site.configuration.canonical().to_string().into_bytes();
+        let balancer = maker.balancer().await?;
+        let traits = balancer.as_ref().map(|(_, traits)| traits.names.as_slice());
         Ok(Self {
             configuration: Blob { digest: catalogue::digest(&canonical), bytes: canonical.into() },
-            strategy: maker.strategy()?,
+            strategy: maker.strategy(traits.unwrap_or_default())?,
             pins: catalogue.iter().map(pin).collect(),
             notifiers: maker.notifiers()?,
-            balancer: maker.balancer().await?,
             checks: maker.checks(&targets)?,
             steps: maker.steps(&targets)?,
             interrupt: Arc::new(Interrupt::new()),
@@ -106,6 +107,7 @@ impl System {
             targets,
             releases,
             log,
+            balancer,
         })
     }
 
@@ -249,10 +251,9 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn strategy(&self) -> Result<Strategy, Problem> {
+    fn strategy(&self, traits: &[String]) -> Result<Strategy, Problem> {
         let section = &self.contents.strategy;
         let used = self.used(section)?;
-        let traits = Vec::new();
         Strategy::new(used, section, self.contents, self.services.logs.clone(), traits)
     }
 
@@ -407,18 +408,22 @@ fn services(
 }
 
 fn secret_sources(contents: &Contents, folder: &Path) -> Vec<SecretSource> {
-    let source = |source: &configuration::SecretSource| match source.plugin.name.as_str() {
-        "file" => {
-            let path = source.plugin.settings["path"].as_str().unwrap_or_default();
-            SecretSource::File(folder.join(path))
+    let mut sources = Vec::new();
+    for source in &contents.secrets {
+        match source.origin() {
+            SecretOrigin::Environment(from) => {
+                sources.push(SecretSource::Environment { prefix: from.prefix });
+            }
+            SecretOrigin::File(from) => {
+                sources.extend(from.file.map(|file| SecretSource::File(folder.join(file))));
+                let directory = from.directory.map(|directory| folder.join(directory));
+                sources.extend(directory.map(SecretSource::Directory));
+            }
+            // The catalogue refused it: none comes with this version.
+            SecretOrigin::Plugin(_) => {}
         }
-        _ => SecretSource::Environment,
-    };
-    let built_in = |source: &&configuration::SecretSource| {
-        BUILT_IN_SECRETS.contains(&source.plugin.name.as_str())
-    };
-    let named: Vec<_> = contents.secrets.iter().filter(built_in).map(source).collect();
-    if named.is_empty() { vec![SecretSource::Environment] } else { named }
+    }
+    sources
 }
 
 fn executable() -> Option<String> {

@@ -30,9 +30,6 @@ pub(crate) struct Catalogue {
     used: Vec<Used>,
 }
 
-/// Secret sources that are no plugins.
-pub(crate) const BUILT_IN_SECRETS: [&str; 2] = ["environment", "file"];
-
 /// Starts what runs plugins.
 pub(crate) fn host() -> Result<Host, Problem> {
     Host::new(HostOptions { cache_directory: system::cache_directory() })
@@ -97,10 +94,7 @@ impl Catalogue {
         let mut problems = Vec::new();
         let mut places = Vec::new();
         let mut sources = Vec::new();
-        for (kind, section) in configuration.uses() {
-            if kind == Kind::SecretSource && BUILT_IN_SECRETS.contains(&section.name.as_str()) {
-                continue;
-            }
+        for (kind, section) in configuration.contents.uses() {
             match find(configuration, folder, kind, section) {
                 Ok(source) => {
                     places.push((kind, section, source.wasm.clone()));
@@ -231,6 +225,11 @@ async fn check(
     label: &str,
 ) -> Vec<configuration::Problem> {
     let by = format!("{label} {}", plugin.version());
+    let schema = &plugin.description().settings_schema;
+    let problems = configuration.check_settings(section, schema, &by);
+    if !problems.is_empty() {
+        return problems;
+    }
     match plugin.check(&section.settings).await {
         Ok(found) => {
             let place = |problem: host::SettingsProblem| {

@@ -29,9 +29,14 @@ pub(crate) struct SecretSources(pub(crate) Vec<SecretSource>);
 /// Where the values of secrets come from.
 pub(crate) enum SecretSource {
     /// The variable of the secret's name.
-    Environment,
+    Environment {
+        /// What stands before the name.
+        prefix: String,
+    },
     /// A file of `NAME=value` lines, which only its owner may read.
     File(PathBuf),
+    /// A directory with a file for each secret.
+    Directory(PathBuf),
 }
 
 #[async_trait]
@@ -40,11 +45,17 @@ impl Secrets for SecretSources {
         let mut asked = Vec::new();
         for source in &self.0 {
             match source {
-                SecretSource::Environment => {
-                    if let Ok(value) = std::env::var(name) {
+                SecretSource::Environment { prefix } => {
+                    if let Ok(value) = std::env::var(format!("{prefix}{name}")) {
                         return Ok(value);
                     }
                     asked.push("the environment".to_owned());
+                }
+                SecretSource::Directory(path) => {
+                    if let Some(value) = in_directory(path, name)? {
+                        return Ok(value);
+                    }
+                    asked.push(path.display().to_string());
                 }
                 SecretSource::File(path) => {
                     if let Some(value) = in_file(path, name)? {
@@ -75,6 +86,22 @@ fn in_file(path: &PathBuf, name: &str) -> Result<Option<String>, Failure> {
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
     let mut pairs = lines.filter_map(|line| line.split_once('='));
     Ok(pairs.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned()))
+}
+
+/// One file a secret, as systemd, Docker and Kubernetes make it.
+fn in_directory(path: &std::path::Path, name: &str) -> Result<Option<String>, Failure> {
+    // A name is a name: it must not lead out of the directory.
+    if name.contains('/') || name.starts_with('.') {
+        return Ok(None);
+    }
+    match std::fs::read_to_string(path.join(name)) {
+        Ok(value) => Ok(Some(value.trim_end_matches('\n').to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let text = format!("the secrets in {} cannot be read: {error}", path.display());
+            Err(Failure::new(Code::Unavailable, text))
+        }
+    }
 }
 
 /// Named locks, in the state store.

@@ -158,6 +158,6 @@ pub(crate) fn from_canonical(path: &Path, canonical: &[u8]) -> Result<Configurat
         Problem::new(Reason::Refused, "the configuration that the deployment began with cannot be read")
             .cause(error)
     };
-    let value = serde_json::from_slice(canonical).map_err(|error| unreadable(&error))?;
-    Configuration::from_canonical(path, value).map_err(|error| unreadable(&error))
+    let value: serde_json::Value = serde_json::from_slice(canonical).map_err(|error| unreadable(&error))?;
+    Configuration::from_canonical(path, &value).map_err(|error| unreadable(&error))
 }

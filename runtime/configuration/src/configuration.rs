@@ -1,6 +1,10 @@
 //! The checked configuration: everything that the operator wrote, typed, with its places.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -10,13 +14,14 @@ use crate::{
     fleet::{Machine, Target},
     health::{Analysis, HealthCheck},
     limits::{Approvals, Limits, Rollback},
+    parse,
     plugin::{Kind, Plugin, PluginUse},
     pointer,
     problem::Problem,
     release::{Release, State},
     schema,
     secret::{SecretOrigin, SecretSource},
-    source::Place,
+    source::{Place, Source},
     step::{Notifier, Step},
     structure,
     tree::Node,
@@ -121,6 +126,11 @@ fn one_or_more<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     let one = generator.subschema_for::<T>();
     json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
 }
+
+/// A value that is not the canonical form of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no configuration as this version keeps it: {0}")]
+pub struct NotCanonical(String);
 
 impl Contents {
     fn environment_secrets() -> Vec<SecretSource> {
@@ -237,6 +247,28 @@ impl Configuration {
     /// replaced, secrets as references, keys sorted: equal for equal deployments.
     pub fn canonical(&self) -> Value {
         sorted(serde_json::to_value(&self.contents).unwrap_or_default())
+    }
+
+    /// The configuration that [`Configuration::canonical`] gave, as it was then: nothing is read,
+    /// replaced or checked again. Places point into its own text.
+    ///
+    /// # Errors
+    /// Where it is not one that this version wrote.
+    pub fn from_canonical(path: &Path, canonical: &Value) -> Result<Self, NotCanonical> {
+        let text = toml::to_string(canonical).map_err(|error| NotCanonical(error.to_string()))?;
+        let name = format!("{} as it was", path.display());
+        let source = Arc::new(Source {
+            name,
+            path: None,
+            text,
+        });
+        let mut problems = Vec::new();
+        let root = parse::document(&source, &mut problems);
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(NotCanonical(problem.title));
+        }
+        let files = vec![path.to_owned()];
+        Self::from_tree(root, files).map_err(|error| NotCanonical(error.to_string()))
     }
 
     /// The place of a value, by its JSON Pointer into the configuration; none where there is no

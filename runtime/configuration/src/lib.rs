@@ -35,7 +35,7 @@ mod structure;
 mod tree;
 mod variables;
 
-pub use configuration::{Configuration, Contents, LoadBalancer};
+pub use configuration::{Configuration, Contents, LoadBalancer, NotCanonical};
 pub use count::{Count, NotACount};
 pub use duration::{Duration, NotADuration};
 pub use fleet::{DEFAULT_GROUP, Destination, HERE, Machine, NotADestination, Target};

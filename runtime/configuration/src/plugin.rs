@@ -82,6 +82,7 @@ impl Kind {
 pub struct PluginUse {
     /// The plugin's name.
     #[serde(rename = "use")]
+    #[schemars(extend("format" = "name"))]
     pub name: String,
     /// An object of everything in the section that the host does not keep for itself, above what
     /// `[sources.<name>]` has. A secret stands there as its reference.

@@ -26,8 +26,10 @@ pub enum SecretDestination {
 /// Names a secret in the place of its value: `{ secret = "NAME" }`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("format" = "secret-reference"))]
 pub struct SecretReference {
     /// The secret's name.
+    #[schemars(length(min = 1))]
     pub secret: String,
     /// Where its value may go besides requests to the setting's own origin.
     #[serde(rename = "use", default, skip_serializing_if = "Vec::is_empty")]

@@ -47,7 +47,8 @@ pub(crate) fn check_settings(section: &Node, schema: &Value, not_its_own: &[&str
     if let Some(table) = section.table_mut() {
         table.retain(|key, _| !not_its_own.contains(&key.as_str()));
     }
-    structure.value(&section, schema, "");
+    // Not by way of `value`: the section itself is no secret, even with just a key `secret`.
+    structure.typed(&section, structure.resolve(schema), "");
     structure.problems
 }
 
@@ -57,6 +58,11 @@ impl<'a> Structure<'a> {
         if self.secrets && crate::secret::is_reference(node) {
             return self.secret(node, schema, name);
         }
+        self.typed(node, schema, name);
+    }
+
+    /// A value that is no secret, against a schema that is no reference.
+    fn typed(&mut self, node: &Node, schema: &'a Value, name: &str) {
         if let Some(options) = alternatives(schema) {
             return self.alternatives(node, schema, &options, name);
         }
@@ -135,7 +141,14 @@ impl<'a> Structure<'a> {
         properties: Option<&'a Map<String, Value>>,
     ) {
         let schema = properties.and_then(|properties| properties.get(key));
-        let problem = Problem::new("missing-key", format!("`{key}` is missing"));
+        let section = schema.is_some_and(|schema| {
+            types(self.resolve(schema)).is_some_and(|types| types.contains(&"object"))
+        });
+        let shown = match (section, name) {
+            (true, "") => format!("the section `[{key}]`"),
+            _ => format!("`{key}`"),
+        };
+        let problem = Problem::new("missing-key", format!("{shown} is missing"));
         let label = if name.is_empty() {
             String::new()
         } else {
@@ -298,7 +311,7 @@ impl<'a> Structure<'a> {
     fn wrong_type(&mut self, node: &Node, schema: &'a Value, name: &str) {
         let label = format!("this is {}", node.kind_name());
         let problem = self.mistyped(schema, name).at(node.place.clone(), label);
-        self.problems.push(match quotes(node, schema) {
+        self.problems.push(match rewritten(node, schema, name) {
             Some(help) if problem.help.is_none() => problem.help(help),
             _ => problem,
         });
@@ -347,18 +360,31 @@ impl<'a> Structure<'a> {
     }
 }
 
-/// What to do where only the quotes are wrong.
-fn quotes(node: &Node, schema: &Value) -> Option<String> {
+/// What to do where the value is right and only its form is wrong.
+fn rewritten(node: &Node, schema: &Value, name: &str) -> Option<String> {
     let takes = |name| types(schema).is_some_and(|types| types.contains(&name));
     match &node.kind {
         Kind::Integer(_) | Kind::Float(_) | Kind::Boolean(_) if takes("string") => {
-            Some(format!("write it in quotes: `\"{}\"`", node.to_json()))
+            let text = node.place.source.text.get(node.place.span.clone())?;
+            Some(format!("write it in quotes: `\"{text}\"`"))
+        }
+        Kind::Text(text) if takes("object") => {
+            schema.get("properties")?.get("use")?;
+            Some(format!(
+                "write a section `[{name}]` with `use = \"{text}\"`"
+            ))
         }
         Kind::Text(text) => {
             let without = (takes("boolean") && text.parse::<bool>().is_ok())
                 || (takes("integer") && text.parse::<i64>().is_ok())
                 || (takes("number") && text.parse::<f64>().is_ok_and(f64::is_finite));
             without.then(|| format!("write it without quotes: `{text}`"))
+        }
+        Kind::Table(_) if takes("array") => {
+            Some(format!("write `[[{name}]]`: there can be several"))
+        }
+        Kind::List(_) if takes("object") => {
+            Some(format!("write `[{name}]`: there can be one only"))
         }
         _ => None,
     }

@@ -7,6 +7,7 @@ use crate::{
     fleet::{DEFAULT_GROUP, HERE},
     problem::Problem,
     step::TARGETS,
+    structure::format::Format,
     tree::{Kind, Node},
 };
 
@@ -43,6 +44,13 @@ fn twice(targets: &[Node], key: &str, title: &str, problems: &mut Vec<Problem>) 
 fn machines(root: &Node, targets: &[Node], problems: &mut Vec<Problem>) {
     let machines = root.get("machines").and_then(Node::table);
     for (name, entry) in machines.into_iter().flatten() {
+        if let Some((format, Err(label))) =
+            Format::named("name").map(|format| (format, format.check(name)))
+        {
+            let title = format!("a machine cannot be called `{name}`");
+            let problem = Problem::new("wrong-form", title).at(entry.key.clone(), label);
+            problems.push(problem.help(format.help));
+        }
         if name == HERE || name == TARGETS {
             problems.push(
                 Problem::new("reserved", format!("a machine cannot be called `{name}`"))

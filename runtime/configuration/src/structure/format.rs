@@ -26,7 +26,7 @@ pub(crate) struct Format {
 }
 
 /// Every format that the host's own sections use.
-static FORMATS: [Format; 9] = [
+static FORMATS: [Format; 10] = [
     Format {
         name: "span-of-time",
         expected: "a span of time",
@@ -104,6 +104,13 @@ static FORMATS: [Format; 9] = [
         help: "write it like `10.0.1.11:8080`, `app.internal:443` or `[::1]:8080`",
         pattern: None,
         check: address,
+    },
+    Format {
+        name: "secret-reference",
+        expected: "the name of a secret",
+        help: "write it like `{ secret = \"NAME\" }`: the value itself stays out of the file",
+        pattern: None,
+        check: |_| Ok(()),
     },
     Format {
         name: "digest",
