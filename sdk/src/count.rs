@@ -101,12 +101,18 @@ impl<T: FromWritten> Visitor<'_> for Written<T> {
         T::number(number).map_err(E::custom)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "no percentage or count is that large")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "no percentage or count is that large"
+    )]
     fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
         self.visit_f64(number as f64)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "no percentage or count is that large")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "no percentage or count is that large"
+    )]
     fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
         self.visit_f64(number as f64)
     }

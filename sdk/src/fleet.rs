@@ -136,8 +136,19 @@ impl<'a> Fleet<'a> {
             .iter()
             .filter(|(_, release)| release.is_some());
         let ready = running.map(|(target, _)| target.as_str()).collect();
-        let current = if balancer { rollout::current()? } else { Vec::new() };
-        let mut fleet = Self { deployment, groups, shares: Vec::new(), ready, balancer, analysis };
+        let current = if balancer {
+            rollout::current()?
+        } else {
+            Vec::new()
+        };
+        let mut fleet = Self {
+            deployment,
+            groups,
+            shares: Vec::new(),
+            ready,
+            balancer,
+            analysis,
+        };
         fleet.remember(&current);
         Ok(fleet)
     }
@@ -285,7 +296,10 @@ impl<'a> Fleet<'a> {
 
     /// Targets on which nothing runs yet.
     pub fn absent(&self) -> Vec<&'a Target> {
-        self.targets().iter().filter(|target| !self.is_ready(target)).collect()
+        self.targets()
+            .iter()
+            .filter(|target| !self.is_ready(target))
+            .collect()
     }
 
     /// Splits the traffic in proportion to the groups' members where none of it goes anywhere.
@@ -383,9 +397,8 @@ impl<'a> Fleet<'a> {
             let without = self.shares_without(&emptied)?;
             self.split(&without)?;
         }
-        let gets_traffic = |target: &Target| {
-            self.share(&target.group) > 0.0 && self.is_ready(target)
-        };
+        let gets_traffic =
+            |target: &Target| self.share(&target.group) > 0.0 && self.is_ready(target);
         let drained: Vec<&Target> = batch
             .iter()
             .copied()
@@ -396,7 +409,12 @@ impl<'a> Fleet<'a> {
         }
         self.switch(batch)?;
         let mut restored = drained;
-        restored.extend(batch.iter().copied().filter(|target| !self.is_ready(target)));
+        restored.extend(
+            batch
+                .iter()
+                .copied()
+                .filter(|target| !self.is_ready(target)),
+        );
         if !restored.is_empty() {
             rollout::restore(&restored)?;
         }

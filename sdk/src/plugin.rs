@@ -25,7 +25,6 @@ pub trait Plugin: DeserializeOwned + JsonSchema {
         Vec::new()
     }
 
-
     /// Every problem that the schema cannot express.
     fn problems(&self) -> Vec<Problem> {
         Vec::new()

@@ -88,14 +88,20 @@ impl<'a> Deserialize<'a> for Settings<'a> {
 /// The message without the line and column of a text that the operator never sees.
 fn message(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned()
+    message
+        .rsplit_once(" at line ")
+        .map_or(message.as_str(), |(message, _)| message)
+        .to_owned()
 }
 
 /// The JSON Schema of the settings, without references to other places in it.
 pub(crate) fn schema<P: Plugin>() -> serde_json::Value {
     let settings =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<P>().to_value()
+    settings
+        .into_generator()
+        .into_root_schema_for::<P>()
+        .to_value()
 }
 
 #[cfg(test)]
@@ -150,7 +156,10 @@ mod tests {
     #[test]
     fn the_schema_has_the_documentation() {
         let schema = schema::<Example>();
-        assert_eq!(schema["properties"]["max-times"]["description"], "How often.");
+        assert_eq!(
+            schema["properties"]["max-times"]["description"],
+            "How often."
+        );
         assert_eq!(schema["additionalProperties"], false);
     }
 }

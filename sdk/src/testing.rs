@@ -20,7 +20,7 @@ pub use records::{deployment, occasion, release, target, targets};
 use world::World;
 
 use crate::{
-    Duration, Failure, Plugin, Result,,
+    Duration, Failure, Plugin, Result,
     bindings::imports::{
         commands::{Command, Output},
         http::{Request, Response},
@@ -160,7 +160,11 @@ pub fn check_schema<P: Plugin>(folder: &str) {
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     let same = serde_json::from_str::<serde_json::Value>(&kept).is_ok_and(|kept| kept == schema);
-    assert!(same, "run the test with UPDATE_SCHEMAS=1 to write {}", path.display());
+    assert!(
+        same,
+        "run the test with UPDATE_SCHEMAS=1 to write {}",
+        path.display()
+    );
 }
 
 /// An output with that status and nothing said.

@@ -35,7 +35,13 @@ pub fn weights(percents: &[f64], total: u32) -> Vec<u32> {
     for _ in weights.iter().sum::<u32>()..total {
         // The first of equal ones, so the same percentages always give the same weights.
         let open = (0..percents.len()).filter(|i| percents[*i] > 0.0 && !raised[*i]);
-        let best = open.reduce(|best, i| if remainders[i] > remainders[best] { i } else { best });
+        let best = open.reduce(|best, i| {
+            if remainders[i] > remainders[best] {
+                i
+            } else {
+                best
+            }
+        });
         let Some(best) = best else { break };
         raised[best] = true;
         weights[best] += 1;
