@@ -123,7 +123,7 @@ fn what_is_shared_is_told_where_it_is_written() {
             "plain HTTP",
             "metric source `prometheus` 1.0.0",
         ),
-        "17 | url = \"http://prometheus\"\n   |       ^^^^^^^^^^^^^^^^^^^\n",
+        "18 | url = \"http://prometheus\"\n   |       ^^^^^^^^^^^^^^^^^^^\n",
     );
 }
 
@@ -261,8 +261,8 @@ fn a_file_that_cannot_be_read_is_said_as_such() {
     let error = |path| load(Path::new(path), &One(""), &Overrides::default()).unwrap_err();
     assert_eq!(
         error("none.toml").to_string(),
-        "error[config::file]: there is no file `none.toml`\n  \
-         |\n  \
+        "error[config::file]: there is no file `none.toml`\n \
+         |\n \
          = help: `runtime init` writes one; `--config FILE` names another\n\n\
          1 problem in none.toml; nothing was deployed"
     );
