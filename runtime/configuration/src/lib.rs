@@ -10,6 +10,7 @@ use std::{
 use read::Read;
 
 mod configuration;
+mod contents;
 mod count;
 mod duration;
 mod fleet;
@@ -35,7 +36,8 @@ mod structure;
 mod tree;
 mod variables;
 
-pub use configuration::{Configuration, Contents, LoadBalancer, NotCanonical};
+pub use configuration::{Configuration, NotCanonical};
+pub use contents::{Contents, LoadBalancer};
 pub use count::{Count, NotACount};
 pub use duration::{Duration, NotADuration};
 pub use fleet::{DEFAULT_GROUP, Destination, HERE, Machine, NotADestination, Target};

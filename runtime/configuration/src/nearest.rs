@@ -23,7 +23,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// What to say after a word that is none of the candidates.
-pub(crate) fn suggestion<'a>(word: &str, candidates: &[&'a str]) -> Option<String> {
+pub(crate) fn suggestion(word: &str, candidates: &[&str]) -> Option<String> {
     /// More than that nobody reads.
     const LISTED_MAX: usize = 24;
     match nearest(word, candidates.iter().copied()) {

@@ -16,11 +16,11 @@ pub struct Problem {
     /// Where; none where there is no text to point at.
     pub place: Option<Place>,
     /// What is wrong with just that place, in a few words.
-    pub label: String,
+    pub label: Box<str>,
     /// Other places that matter, and why.
     pub notes: Vec<(Place, String)>,
     /// What to do about it.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
 }
 
 impl Problem {
@@ -30,7 +30,7 @@ impl Problem {
             code,
             title: title.into(),
             place: None,
-            label: String::new(),
+            label: Box::default(),
             notes: Vec::new(),
             help: None,
         }
@@ -38,7 +38,7 @@ impl Problem {
 
     /// The same problem at a place.
     #[must_use]
-    pub fn at(mut self, place: impl Into<Option<Place>>, label: impl Into<String>) -> Self {
+    pub fn at(mut self, place: impl Into<Option<Place>>, label: impl Into<Box<str>>) -> Self {
         self.place = place.into();
         self.label = label.into();
         self
@@ -54,7 +54,7 @@ impl Problem {
 
     /// The same problem with what to do about it.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<Box<str>>) -> Self {
         self.help = Some(help.into());
         self
     }

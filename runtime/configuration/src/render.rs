@@ -42,7 +42,7 @@ fn group(problem: &Problem) -> Group<'_> {
         }
     }
     match &problem.help {
-        Some(help) => group.element(Level::HELP.message(help)),
+        Some(help) => group.element(Level::HELP.message(&**help)),
         None => group,
     }
 }

@@ -5,7 +5,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    configuration::Contents,
+    contents::Contents,
     plugin::Kind,
     secret::{ENVIRONMENT, EnvironmentSecrets, FILE, FileSecrets, SecretReference},
     structure::format::Format,

@@ -13,8 +13,11 @@ use crate::{
 };
 
 pub(crate) mod format;
+mod shape;
+mod words;
 
-use format::Format;
+use shape::{alternatives, format_of, has_type, types};
+use words::{rewritten, type_name, unknown_key};
 
 /// Checks values against parts of one schema.
 pub(crate) struct Structure<'a> {
@@ -357,106 +360,5 @@ impl<'a> Structure<'a> {
         } else {
             names.join(" or ")
         }
-    }
-}
-
-/// What to do where the value is right and only its form is wrong.
-fn rewritten(node: &Node, schema: &Value, name: &str) -> Option<String> {
-    let takes = |name| types(schema).is_some_and(|types| types.contains(&name));
-    match &node.kind {
-        Kind::Integer(_) | Kind::Float(_) | Kind::Boolean(_) if takes("string") => {
-            let text = node.place.source.text.get(node.place.span.clone())?;
-            Some(format!("write it in quotes: `\"{text}\"`"))
-        }
-        Kind::Text(text) if takes("object") => {
-            schema.get("properties")?.get("use")?;
-            Some(format!(
-                "write a section `[{name}]` with `use = \"{text}\"`"
-            ))
-        }
-        Kind::Text(text) => {
-            let without = (takes("boolean") && text.parse::<bool>().is_ok())
-                || (takes("integer") && text.parse::<i64>().is_ok())
-                || (takes("number") && text.parse::<f64>().is_ok_and(f64::is_finite));
-            without.then(|| format!("write it without quotes: `{text}`"))
-        }
-        Kind::Table(_) if takes("array") => {
-            Some(format!("write `[[{name}]]`: there can be several"))
-        }
-        Kind::List(_) if takes("object") => {
-            Some(format!("write `[{name}]`: there can be one only"))
-        }
-        _ => None,
-    }
-}
-
-fn unknown_key(
-    key: &str,
-    section: &str,
-    node: &Node,
-    properties: Option<&Map<String, Value>>,
-) -> Problem {
-    let noun = match (section, &node.kind) {
-        ("", Kind::Table(_)) => "section",
-        _ => "key",
-    };
-    let problem = Problem::new("unknown-key", format!("unknown {noun} `{key}`"));
-    let known: Vec<&str> = properties
-        .into_iter()
-        .flat_map(Map::keys)
-        .map(String::as_str)
-        .collect();
-    match suggestion(key, &known) {
-        Some(help) => problem.help(help),
-        None => problem,
-    }
-}
-
-fn format_of(schema: &Value) -> Option<&'static Format> {
-    Format::named(schema.get("format")?.as_str()?)
-}
-
-/// The ways that a value may be written, without null.
-fn alternatives(schema: &Value) -> Option<Vec<&Value>> {
-    let options = schema
-        .get("anyOf")
-        .or_else(|| schema.get("oneOf"))?
-        .as_array()?;
-    let null = |option: &&Value| option.get("type").and_then(Value::as_str) == Some("null");
-    Some(options.iter().filter(|option| !null(option)).collect())
-}
-
-/// The types that a schema names; none where it leaves them open.
-fn types(schema: &Value) -> Option<Vec<&str>> {
-    match schema.get("type")? {
-        Value::String(only) => Some(vec![only]),
-        Value::Array(all) => Some(all.iter().filter_map(Value::as_str).collect()),
-        _ => None,
-    }
-}
-
-fn has_type(node: &Node, schema: &Value) -> bool {
-    let Some(types) = types(schema) else {
-        return true;
-    };
-    types.iter().any(|name| match &node.kind {
-        Kind::Text(_) | Kind::Date(_) => *name == "string",
-        Kind::Integer(_) => matches!(*name, "integer" | "number"),
-        Kind::Float(_) => *name == "number",
-        Kind::Boolean(_) => *name == "boolean",
-        Kind::List(_) => *name == "array",
-        Kind::Table(_) => *name == "object",
-    })
-}
-
-fn type_name(name: &str) -> Option<&'static str> {
-    match name {
-        "string" => Some("a text"),
-        "integer" => Some("a whole number"),
-        "number" => Some("a number"),
-        "boolean" => Some("true or false"),
-        "array" => Some("a list"),
-        "object" => Some("a table"),
-        _ => None,
     }
 }

@@ -1,5 +1,7 @@
 //! Problems that plugins find, in the operator's file; and how problems look to programs.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
 use std::{io, path::Path};
 
 use configuration::{Configuration, Overrides, Problem, Problems, Sources, load};

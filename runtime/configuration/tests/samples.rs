@@ -2,6 +2,8 @@
 //! those in `invalid`, each named after its mistake, give exactly the problems written beside
 //! them. `BLESS=1` writes what is found.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -97,7 +99,12 @@ fn invalid(path: &Path) -> Result<(), Failed> {
 
 fn valid(path: &Path) -> Result<(), Failed> {
     let configuration = load(path).map_err(|problems| problems.to_string())?;
-    let canonical = serde_json::to_string_pretty(&configuration.canonical())?;
+    let canonical = configuration.canonical();
+    let again = Configuration::from_canonical(path, &canonical)?;
+    if again.canonical() != canonical || again.contents.uses() != configuration.contents.uses() {
+        return Err("it is another one when it is read back from its canonical form".into());
+    }
+    let canonical = serde_json::to_string_pretty(&canonical)?;
     golden(&path.with_extension("json"), &format!("{canonical}\n"))
 }
 

@@ -1,6 +1,8 @@
 //! The schema for editors: takes what is right, refuses what is wrong, and knows the settings of
 //! the plugins.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
 use std::{fs, path::Path};
 
 use configuration::{Kind, PluginSchema, schema};
