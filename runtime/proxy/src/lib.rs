@@ -8,9 +8,16 @@
 //! build, and forces it on every other user of flate2; and at a restart its old process closes
 //! idle kept-alive connections at once, where a client may just have sent its next request.
 
+mod admin;
 mod control;
 mod error;
+mod forward;
+mod handover;
 mod options;
+mod process;
+mod router;
+mod server;
+mod sockets;
 mod state;
 
 pub use control::{
@@ -18,10 +25,5 @@ pub use control::{
 };
 pub use error::ProxyError;
 pub use options::{Admin, AdminError, GRACE, Options, RESPONSE_TIMEOUT, Tls};
+pub use process::run;
 pub use state::{Admission, Member, Pool, Problem, Route, State, StateError, VERSION};
-
-/// Runs a proxy until it is told to stop, by its admin API or a signal.
-pub fn run(options: Options) -> Result<(), ProxyError> {
-    let _ = options;
-    Err(ProxyError::NoListen)
-}

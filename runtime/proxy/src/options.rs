@@ -2,7 +2,13 @@
 //! written, so that `start` runs the program with the very options it was given.
 
 use std::{
-    ffi::OsString, fmt, net::SocketAddr, num::NonZero, path::PathBuf, str::FromStr, time::Duration,
+    ffi::OsString,
+    fmt,
+    net::SocketAddr,
+    num::NonZero,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
 };
 
 /// How long requests under way get to end when the proxy stops or hands over, where nothing is
@@ -120,9 +126,42 @@ impl Options {
         }
         arguments
     }
+
+    /// The same, wherever they are read: no path depends on the working directory.
+    pub(crate) fn settled(&self) -> Self {
+        Self {
+            admin: self.admin.settled(),
+            state: absolute(&self.state),
+            tls: self.tls.as_ref().map(|tls| Tls {
+                certificate: absolute(&tls.certificate),
+                key: absolute(&tls.key),
+            }),
+            ..self.clone()
+        }
+    }
+
+    /// The arguments that say how it runs, without those that say how it comes to run.
+    pub(crate) fn essence(&self) -> Vec<String> {
+        let lasting = Self {
+            take_over: false,
+            detach: false,
+            ..self.clone()
+        };
+        let texts = lasting.to_arguments().into_iter();
+        texts
+            .map(|each| each.to_string_lossy().into_owned())
+            .collect()
+    }
 }
 
 impl Admin {
+    pub(crate) fn settled(&self) -> Self {
+        match self {
+            Self::Tcp(address) => Self::Tcp(*address),
+            Self::Unix(path) => Self::Unix(absolute(path)),
+        }
+    }
+
     fn to_argument(&self) -> OsString {
         match self {
             Self::Tcp(address) => address.to_string().into(),
@@ -166,6 +205,11 @@ impl fmt::Display for Admin {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    // Fails only where there is no working directory any more; then the path is of no use anyway.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn in_ms(duration: Duration) -> OsString {

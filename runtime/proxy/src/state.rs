@@ -7,7 +7,7 @@ mod check;
 mod file;
 
 pub use check::Problem;
-pub(crate) use file::StateFile;
+pub(crate) use file::{BYTES_MAX, StateFile, failed};
 
 /// The version of the form; another one is refused.
 pub const VERSION: u32 = 1;
