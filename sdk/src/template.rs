@@ -1,6 +1,35 @@
 //! Templates in settings: `{target}`, `{release.version}` and the like.
 
-use crate::{Deployment, Event, Failure, Occasion, Release, Result, Target};
+use crate::{Deployment, Event, Failure, Occasion, Problem, Release, Result, Target, problem};
+
+/// The names that [`Values::target`] brings.
+pub const TARGET: &[&str] = &[
+    "target",
+    "target.name",
+    "target.group",
+    "target.address",
+    "target.host",
+    "target.port",
+];
+
+/// The names that [`Values::release`] brings.
+pub const RELEASE: &[&str] = &[
+    "release",
+    "release.id",
+    "release.version",
+    "release.digest",
+    "version",
+];
+
+/// The names that an [`Occasion`] brings, besides [`RELEASE`] and, where it has one target,
+/// [`TARGET`].
+pub const OCCASION: &[&str] = &[
+    "application",
+    "environment",
+    "targets",
+    "point",
+    "deployment",
+];
 
 /// What stands for what.
 #[derive(Clone, Debug, Default)]
@@ -138,8 +167,25 @@ impl From<&Event> for Values {
     }
 }
 
-/// The names that the text uses, for checking them before there is anything to put in.
-pub fn names(text: &str) -> Vec<&str> {
+/// A problem for each name in the text, the setting at that JSON Pointer, that is in none of the
+/// lists: found at validation, not when the name should stand for something.
+pub fn problems(pointer: &str, text: &str, known: &[&[&str]]) -> Vec<Problem> {
+    let unknown = names(text)
+        .into_iter()
+        .filter(|name| !known.iter().any(|list| list.contains(name)));
+    let say = |name: &str| {
+        let known = known.concat().join("`, `");
+        let message = format!(
+            "`{{{name}}}` stands for nothing here; known are `{known}`; write `{{{{{name}}}}}` for \
+             the text itself"
+        );
+        problem(pointer, message)
+    };
+    unknown.map(say).collect()
+}
+
+/// The names that the text uses.
+fn names(text: &str) -> Vec<&str> {
     let mut names = Vec::new();
     let mut rest = text;
     while let Some(place) = rest.find(['{', '}']) {

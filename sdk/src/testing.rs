@@ -16,7 +16,7 @@ mod world;
 
 use std::{cell::RefCell, marker::PhantomData};
 
-pub use records::{deployment, occasion, release, target, targets};
+pub use records::{deployment, event, occasion, release, target, targets};
 use world::World;
 
 use crate::{

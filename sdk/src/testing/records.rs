@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{Deployment, Occasion, Release, Target};
+use crate::{Deployment, Event, Occasion, Release, Target};
 
 /// Release `id`, of the version before its last `-`.
 pub fn release(id: &str) -> Release {
@@ -98,6 +98,24 @@ pub fn occasion(point: &str, names: &[(&str, &str)]) -> Occasion {
         release: deployment.release,
         previous: deployment.previous,
         targets: deployment.targets,
+        details: "{}".into(),
+    }
+}
+
+/// An event of that kind, of a deployment by alice with the strategy `canary`.
+pub fn event(kind: &str, message: &str) -> Event {
+    let deployment = deployment(&[]);
+    Event {
+        kind: kind.into(),
+        deployment: deployment.id,
+        application: deployment.application,
+        environment: deployment.environment,
+        release: deployment.release,
+        previous: deployment.previous,
+        strategy: "canary".into(),
+        actor: "alice".into(),
+        message: message.into(),
+        at: 1_763_289_045_000,
         details: "{}".into(),
     }
 }

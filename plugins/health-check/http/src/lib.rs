@@ -5,7 +5,11 @@ mod expectation;
 
 use std::collections::BTreeMap;
 
-use runtime_sdk::{call, prelude::*, template::Values};
+use runtime_sdk::{
+    call,
+    prelude::*,
+    template::{self, RELEASE, TARGET, Values},
+};
 
 pub use crate::expectation::Statuses;
 
@@ -105,6 +109,7 @@ impl Plugin for Http {
         if !self.path.starts_with('/') {
             problems.push(problem("/path", "a path begins with a slash"));
         }
+        problems.extend(template::problems("/path", &self.path, &[TARGET, RELEASE]));
         if self.status.0.is_empty() {
             problems.push(problem("/status", "no status would be well"));
         }

@@ -11,7 +11,7 @@ use runtime_sdk::{
     files,
     machine::Batch,
     prelude::*,
-    template::{self, Values},
+    template::{self, RELEASE, TARGET, Values},
 };
 
 use crate::layout::Layout;
@@ -53,21 +53,6 @@ fn stop_grace() -> Duration {
     Duration::from_secs(10)
 }
 
-/// What templates in the settings can name.
-const NAMES: [&str; 11] = [
-    "target",
-    "target.name",
-    "target.group",
-    "target.address",
-    "target.host",
-    "target.port",
-    "release",
-    "release.id",
-    "release.version",
-    "release.digest",
-    "version",
-];
-
 impl Plugin for ReleaseDirectory {
     const SUMMARY: &'static str = "Release directories with a link to the one that runs.";
     const SCHEMA: Option<&'static str> = Some(include_str!("../settings.json"));
@@ -100,14 +85,7 @@ impl Plugin for ReleaseDirectory {
             problems.push(problem("/root", "the root is a directory"));
         }
         // Which release is active is asked before there is one to name.
-        let of_target = |name: &&str| name.starts_with("target") && NAMES.contains(name);
-        if let Some(name) = template::names(&self.root)
-            .into_iter()
-            .find(|name| !of_target(name))
-        {
-            let message = format!("`{{{name}}}` stands for nothing here; `{{target}}` would");
-            problems.push(problem("/root", message));
-        }
+        problems.extend(template::problems("/root", &self.root, &[TARGET]));
         for (place, entry) in self.shared.iter().enumerate() {
             if !layout::is_below(entry) {
                 let message = format!("`{entry}` is no path below the release's directory");
@@ -124,16 +102,31 @@ impl Plugin for ReleaseDirectory {
             if line.is_empty() {
                 problems.push(problem(format!("/{setting}"), "a command needs a program"));
             }
+            // Stopping is not about one release.
+            let known: &[&[&str]] = if setting == "stop" {
+                &[TARGET]
+            } else {
+                &[TARGET, RELEASE]
+            };
             for (place, part) in line.iter().enumerate() {
-                let names = template::names(part);
-                if let Some(name) = names.into_iter().find(|name| !NAMES.contains(name)) {
-                    let message = format!(
-                        "`{{{name}}}` stands for nothing here; write `{{{{{name}}}}}` for the \
-                         text itself"
-                    );
-                    problems.push(problem(format!("/{setting}/{place}"), message));
-                }
+                problems.extend(template::problems(
+                    &format!("/{setting}/{place}"),
+                    part,
+                    known,
+                ));
             }
+        }
+        for (name, value) in &self.environment {
+            let known: &[&[&str]] = if self.stop.is_some() {
+                &[TARGET]
+            } else {
+                &[TARGET, RELEASE]
+            };
+            problems.extend(template::problems(
+                &format!("/environment/{name}"),
+                value,
+                known,
+            ));
         }
         if self.start.is_some() {
             for (setting, line) in &lines[1..] {
