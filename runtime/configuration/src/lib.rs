@@ -3,8 +3,10 @@
 //! [`Sources`].
 
 use std::{
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use read::Read;
@@ -23,6 +25,8 @@ mod plugin;
 mod pointer;
 mod problem;
 mod read;
+#[cfg(test)]
+mod reference;
 mod release;
 mod render;
 mod rules;
@@ -109,9 +113,12 @@ pub fn load(
 /// The problems in the order in which the files are read, each once: what is shared is checked
 /// wherever it is used.
 fn in_order(problems: Vec<Problem>, files: &[PathBuf]) -> Vec<Problem> {
+    let mut seen = HashSet::new();
     let mut once: Vec<Problem> = Vec::new();
     for problem in problems {
-        if !once.contains(&problem) {
+        let place = problem.place.as_ref();
+        let at = place.map(|place| (Arc::as_ptr(&place.source), place.span.clone()));
+        if seen.insert((problem.title.clone(), at)) {
             once.push(problem);
         }
     }

@@ -1,5 +1,7 @@
 //! Draws problems: the line of the file, the mistake underlined, and what to do about it.
 
+use std::fmt::Write as _;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
 
 use crate::{
@@ -10,6 +12,9 @@ use crate::{
 /// Wide enough for a sentence; annotate-snippets cuts source lines that are longer.
 const WIDTH: usize = 140;
 
+/// More than that nobody reads in one go; one mistake in a generated file can make thousands.
+const SHOWN_MAX: usize = 50;
+
 pub(crate) fn render(problems: &Problems, colours: bool) -> String {
     let renderer = if colours {
         Renderer::styled()
@@ -18,9 +23,13 @@ pub(crate) fn render(problems: &Problems, colours: bool) -> String {
     };
     let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(WIDTH);
     let mut out = String::new();
-    for problem in problems.iter() {
+    for problem in problems.iter().take(SHOWN_MAX) {
         out.push_str(&renderer.render(&[group(problem)]));
         out.push_str("\n\n");
+    }
+    let more = problems.iter().count().saturating_sub(SHOWN_MAX);
+    if more > 0 {
+        let _ = write!(out, "and {more} more\n\n");
     }
     out + &problems.summary()
 }

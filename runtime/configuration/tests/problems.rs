@@ -292,3 +292,20 @@ fn equal_configurations_have_equal_canonical_forms() {
         canonical(Box::leak(other.into_boxed_str()))
     );
 }
+
+#[test]
+fn of_very_many_problems_the_first_are_shown() {
+    let wrong: String = (0..60)
+        .map(|number| format!("wrong{number} = 1\n"))
+        .collect();
+    let text: &'static str = Box::leak((wrong + TEXT).into_boxed_str());
+    let problems = load(Path::new("runtime.toml"), &One(text), &Overrides::default()).unwrap_err();
+    assert_eq!(problems.iter().count(), 60);
+    let shown = problems.to_string();
+    assert!(
+        shown.contains("`wrong49`") && !shown.contains("`wrong50`"),
+        "{shown}"
+    );
+    let end = "and 10 more\n\n60 problems in runtime.toml; nothing was deployed";
+    assert!(shown.ends_with(end), "{shown}");
+}

@@ -108,10 +108,24 @@ fn valid(path: &Path) -> Result<(), Failed> {
     golden(&path.with_extension("json"), &format!("{canonical}\n"))
 }
 
+/// An example is what operators copy: the settings of the plugins that come with the program must
+/// be right in it, too.
 fn example(path: &Path) -> Result<(), Failed> {
-    load(path)
-        .map(|_| ())
-        .map_err(|problems| problems.to_string().into())
+    let configuration = load(path).map_err(|problems| problems.to_string())?;
+    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
+    for (kind, section) in configuration.contents.uses() {
+        let kind = serde_json::to_value(kind)?.as_str().map(str::to_owned);
+        let folder = plugins.join(kind.unwrap_or_default()).join(&section.name);
+        let Ok(schema) = fs::read_to_string(folder.join("settings.json")) else {
+            continue;
+        };
+        let schema = serde_json::from_str(&schema)?;
+        let found = configuration.check_settings(section, &schema, &section.name);
+        if let Some(problems) = Problems::new(path, found) {
+            return Err(problems.to_string().into());
+        }
+    }
+    Ok(())
 }
 
 fn golden(path: &Path, found: &str) -> Result<(), Failed> {
