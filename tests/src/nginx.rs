@@ -1,18 +1,15 @@
 //! A real nginx in front of the targets, with a folder of its own and no privileges.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf, process::Command};
 
 use rustix::process::{Signal, kill_process};
 
 use crate::{Server, World, wait};
 
+/// Where Debian puts it.
+const PROGRAM: &str = "/usr/sbin/nginx";
 /// The upstream that the driver writes.
-pub const UPSTREAM: &str = "app";
+const UPSTREAM: &str = "app";
 
 /// An nginx, ended when dropped.
 #[derive(Debug)]
@@ -22,17 +19,15 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it on `listen`, with an upstream whose file the driver is to write. Until then
-    /// every request is answered with 502.
+    /// Starts it on `listen`. It serves nothing until the driver has written its upstream and
+    /// [`Nginx::serve`] was called.
     pub fn start(world: &World, listen: &str) -> Self {
         let folder = world.file("nginx");
-        fs::create_dir_all(folder.join("upstreams")).unwrap();
-        // A request that reaches no server at all, until the driver has written a real one.
-        let nobody = format!("upstream {UPSTREAM} {{ server 127.0.0.1:1 down; }}\n");
-        fs::write(folder.join("upstreams/app.conf"), nobody).unwrap();
+        for name in ["upstreams", "servers"] {
+            fs::create_dir_all(folder.join(name)).unwrap();
+        }
         fs::write(folder.join("nginx.conf"), configuration(listen)).unwrap();
-        wrap(&folder);
-        let mut command = Command::new("/usr/sbin/nginx");
+        let mut command = Command::new(PROGRAM);
         command
             .arg("-p")
             .arg(&folder)
@@ -42,23 +37,30 @@ impl Nginx {
         Self { server, folder }
     }
 
-    /// The file that is the driver's.
-    pub fn upstream_file(&self) -> PathBuf {
-        self.folder.join("upstreams/app.conf")
+    /// Sends requests to the upstream from now on.
+    pub fn serve(&self, listen: &str) {
+        fs::write(self.folder.join("servers/app.conf"), SERVED).unwrap();
+        self.reload();
+        wait::until("nginx serves", || {
+            wait::get(listen, "/").filter(|answer| answer.0 == 200)
+        });
     }
 
     /// The load balancer in a configuration.
     pub fn toml(&self) -> String {
-        let file = self.upstream_file();
+        let folder = self.folder.display();
         format!(
-            "\n[load-balancer]\nuse = \"nginx\"\nupstream = \"{UPSTREAM}\"\nfile = \"{}\"\n",
-            file.display()
+            r#"
+[load-balancer]
+use = "nginx"
+upstream = "{UPSTREAM}"
+file = "{folder}/upstreams/app.conf"
+prefix = "{folder}"
+conf = "nginx.conf"
+test = ["{PROGRAM}", "-t"]
+reload = ["{PROGRAM}", "-s", "reload"]
+"#
         )
-    }
-
-    /// The folder with a program `nginx` that speaks to this nginx and no other.
-    pub fn programs(&self) -> PathBuf {
-        self.folder.join("bin")
     }
 
     /// How often it was told to read its configuration again.
@@ -77,17 +79,16 @@ impl Nginx {
     }
 }
 
-/// A program `nginx` that is told where its folder is: as on a machine where it is installed.
-fn wrap(folder: &Path) {
-    let path = folder.join("bin/nginx");
-    fs::create_dir_all(folder.join("bin")).unwrap();
-    let script = format!(
-        "#!/bin/sh\nexec /usr/sbin/nginx -p '{}' -c nginx.conf \"$@\"\n",
-        folder.display()
-    );
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+/// The server's part that needs the upstream.
+const SERVED: &str = r#"
+location / {
+  proxy_pass http://app;
+  proxy_http_version 1.1;
+  proxy_set_header Host $host;
+  proxy_set_header Upgrade $http_upgrade;
+  proxy_set_header Connection $connection_upgrade;
 }
+"#;
 
 fn configuration(listen: &str) -> String {
     format!(
@@ -102,13 +103,7 @@ http {{
   include upstreams/*.conf;
   server {{
     listen {listen};
-    location / {{
-      proxy_pass http://{UPSTREAM};
-      proxy_http_version 1.1;
-      proxy_set_header Host $host;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection $connection_upgrade;
-    }}
+    include servers/*.conf;
     location = /ready {{ return 204; }}
   }}
 }}

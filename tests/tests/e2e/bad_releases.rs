@@ -14,14 +14,14 @@ const PATIENCE: &str = "\n[[health-checks]]\nuse = \"http\"\nname = \"the page i
 /// before.
 fn taken_back(behaviour: &str, strategy: &str) -> (World, Fleet, Played) {
     let (world, fleet) = behind_the_proxy(THREE, &format!("{PATIENCE}{strategy}"));
-    let (disk, traffic) = (fleet.on_disk(), status(&world)["traffic"].clone());
+    let (disk, traffic) = (fleet.on_disk(), status(&world)["targets"].clone());
     assert!(!traffic.is_null());
     world.bad_release("2.0", behaviour);
     let played = play(&world, &fleet, Mix::ALL, &deploy("2.0"));
     assert_eq!(played.ran.code(), Some(1), "{}", played.ran);
     fleet.all_on("1.0");
     assert_eq!(fleet.on_disk(), disk, "{}", played.ran);
-    assert_eq!(status(&world)["traffic"], traffic, "{}", played.ran);
+    assert_eq!(status(&world)["targets"], traffic, "{}", played.ran);
     (world, fleet, played)
 }
 

@@ -58,7 +58,7 @@ fn a_plugin_from_outside_takes_part() {
 /// A deployment in which a step does harm when the new release is up.
 fn harmed(deed: &str, argument: &str) -> (World, Fleet, Ran) {
     let (world, fleet) = behind_the_proxy(THREE, ROLLING);
-    let (disk, traffic) = (fleet.on_disk(), status(&world)["traffic"].clone());
+    let (disk, traffic) = (fleet.on_disk(), status(&world)["targets"].clone());
     world.configure(&[
         &fleet.toml(),
         &fleet.proxy(),
@@ -77,7 +77,7 @@ fn harmed(deed: &str, argument: &str) -> (World, Fleet, Ran) {
     let ran = played.ran.expect(1).says("hostile");
     fleet.all_on("1.0");
     assert_eq!(fleet.on_disk(), disk, "{ran}");
-    assert_eq!(status(&world)["traffic"], traffic, "{ran}");
+    assert_eq!(status(&world)["targets"], traffic, "{ran}");
     println!("{ran}");
     (world, fleet, ran)
 }

@@ -12,7 +12,7 @@ const CANARY: &str = "\n[strategy]\nuse = \"canary\"\nstages = [25, 50]\nsoak = 
 #[test]
 fn killed_in_the_middle_and_rolled_back() {
     let (world, fleet) = behind_the_proxy(THREE, CANARY);
-    let (disk, traffic) = (fleet.on_disk(), status(&world)["traffic"].clone());
+    let (disk, traffic) = (fleet.on_disk(), status(&world)["targets"].clone());
     world.release("2.0");
     world.release("3.0");
     let load = Load::of(Mix::ALL, &fleet.balancer);
@@ -22,7 +22,7 @@ fn killed_in_the_middle_and_rolled_back() {
     deploying.signal(Signal::KILL);
     assert_eq!(deploying.wait().signal(), Some(9));
 
-    world.run(&["status"]).expect(0).says("cut off");
+    world.run(&["status"]).expect(0).says("cut-off");
     // Nobody builds on it before it is brought to an end.
     let refused = world.run(&deploy("3.0"));
     println!("{refused}");
@@ -32,7 +32,7 @@ fn killed_in_the_middle_and_rolled_back() {
     println!("{rolled_back}");
     fleet.all_on("1.0");
     assert_eq!(fleet.on_disk(), disk, "{rolled_back}");
-    assert_eq!(status(&world)["traffic"], traffic, "{rolled_back}");
+    assert_eq!(status(&world)["targets"], traffic, "{rolled_back}");
     load.until_answered(50);
     let counted = load.end();
     println!("{counted}");
@@ -45,7 +45,7 @@ fn killed_in_the_middle_and_rolled_back() {
 #[test]
 fn an_interrupt_takes_everything_back() {
     let (world, fleet) = behind_the_proxy(THREE, CANARY);
-    let (disk, traffic) = (fleet.on_disk(), status(&world)["traffic"].clone());
+    let (disk, traffic) = (fleet.on_disk(), status(&world)["targets"].clone());
     world.release("2.0");
     let load = Load::of(Mix::ALL, &fleet.balancer);
     let mut deploying = world.start(&deploy("2.0"));
@@ -54,7 +54,7 @@ fn an_interrupt_takes_everything_back() {
     let ran = deploying.wait().expect(1);
     fleet.all_on("1.0");
     assert_eq!(fleet.on_disk(), disk, "{ran}");
-    assert_eq!(status(&world)["traffic"], traffic, "{ran}");
+    assert_eq!(status(&world)["targets"], traffic, "{ran}");
     let counted = load.end();
     assert_eq!(counted.failures().len(), 0, "{counted}\n{ran}");
 }

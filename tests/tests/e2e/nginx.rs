@@ -7,14 +7,13 @@ use tests::{Fleet, Load, Mix, Nginx, World, load::Kind, record};
 use crate::scene::{CANARY, LIMITS, THREE, deploy, play, shown};
 
 fn behind_nginx(strategy: &str) -> (World, Fleet, Nginx) {
-    let mut world = World::new();
+    let world = World::new();
     let fleet = Fleet::new(&world, THREE);
     let nginx = Nginx::start(&world, &fleet.balancer);
-    let path = std::env::var("PATH").unwrap_or_default();
-    world.set("PATH", &format!("{}:{path}", nginx.programs().display()));
     world.configure(&[&fleet.toml(), &nginx.toml(), LIMITS, strategy]);
     world.release("1.0");
     world.deploy("1.0", 0);
+    nginx.serve(&fleet.balancer);
     (world, fleet, nginx)
 }
 
