@@ -48,7 +48,7 @@ pub use fleet::{DEFAULT_GROUP, Destination, HERE, Machine, NotADestination, Targ
 pub use health::{Analysis, HealthCheck, NoData};
 pub use limits::{Approvals, Limits, Rollback, Scope};
 pub use nearest::nearest;
-pub use plugin::{Grants, Kind, Plugin, PluginLimits, PluginUse, Plugins};
+pub use plugin::{Grants, Kind, Plugin, PluginLimits, PluginUse};
 pub use problem::{Problem, Problems};
 pub use release::{Release, State};
 pub use schema::{PluginSchema, schema};

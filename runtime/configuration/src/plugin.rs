@@ -1,7 +1,5 @@
 //! Plugins as the configuration names them: where one is used, and what one may do.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -180,6 +178,3 @@ pub struct PluginLimits {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Duration>,
 }
-
-/// All of `[plugins]`, by the plugins' names.
-pub type Plugins = BTreeMap<String, Plugin>;

@@ -20,7 +20,7 @@ use shape::{alternatives, format_of, has_type, types};
 use words::{rewritten, type_name, unknown_key};
 
 /// Checks values against parts of one schema.
-pub(crate) struct Structure<'a> {
+struct Structure<'a> {
     /// The whole schema, for `$ref`.
     root: &'a Value,
     /// Where a text is expected, a secret may stand.
