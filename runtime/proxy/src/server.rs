@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    net::{IpAddr, TcpListener, TcpStream},
+    net::{IpAddr, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::{
-    io::unix::AsyncFd,
+    net::TcpListener,
     runtime::{Builder, Handle},
     sync::watch,
 };
@@ -100,9 +100,9 @@ impl Server {
     }
 
     /// Takes connections from the socket until the proxy retires.
-    pub(crate) async fn accept(&self, listener: TcpListener) -> io::Result<()> {
+    pub(crate) async fn accept(&self, listener: std::net::TcpListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
-        let listener = AsyncFd::register(listener).map_err(|error| error.into_parts().1)?;
+        let listener = TcpListener::from_std(listener)?;
         let mut phase = self.phase.subscribe();
         let retiring = async move {
             let _ = phase.wait_for(|phase| *phase >= Phase::Retiring).await;
@@ -114,30 +114,32 @@ impl Server {
         }
         // What the system had taken in by now was promised to somebody. After a handover the
         // other process sees to it as well, and whoever comes first has it.
-        while let Ok((stream, address)) = listener.get_ref().accept() {
+        let listener = listener.into_std()?;
+        while let Ok((stream, address)) = listener.accept() {
             self.deal(stream, address.ip());
         }
         Ok(())
     }
 
-    async fn accept_all(&self, listener: &AsyncFd<TcpListener>) -> std::convert::Infallible {
+    async fn accept_all(&self, listener: &TcpListener) -> std::convert::Infallible {
         loop {
             while self.connections() >= self.connections_max {
                 tokio::time::sleep(REST).await;
             }
-            let Ok(mut ready) = listener.readable().await else {
-                tokio::time::sleep(REST).await;
-                continue;
-            };
-            match ready.try_io(|listener| listener.get_ref().accept()) {
-                Ok(Ok((stream, address))) => self.deal(stream, address.ip()),
+            match listener.accept().await {
+                // It belongs to the event queue of this thread, and goes to another's.
+                Ok((stream, address)) => {
+                    if let Ok(stream) = stream.into_std() {
+                        self.deal(stream, address.ip());
+                    }
+                }
                 // Where no descriptor is left it helps to wait; the rest concerns the one that
                 // would have connected.
-                Ok(Err(error)) if error.raw_os_error().is_some_and(is_shortage) => {
+                Err(error) if error.raw_os_error().is_some_and(is_shortage) => {
                     tracing::warn!(%error, "no connection could be taken");
                     tokio::time::sleep(REST).await;
                 }
-                Ok(Err(_)) | Err(_) => {}
+                Err(_) => {}
             }
         }
     }
