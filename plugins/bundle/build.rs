@@ -1,8 +1,6 @@
 //! Builds every plugin under `plugins/` for WebAssembly with one cargo, makes components of
 //! them, and writes the table that the library includes.
 
-#![expect(clippy::print_stdout, reason = "a build script talks to cargo that way")]
-
 use std::{
     env,
     error::Error,
@@ -39,7 +37,13 @@ struct Plugin {
 }
 
 fn main() -> ExitCode {
-    for path in ["..", "../../sdk", "../../wit", "../../Cargo.toml", "../../Cargo.lock"] {
+    for path in [
+        "..",
+        "../../sdk",
+        "../../wit",
+        "../../Cargo.toml",
+        "../../Cargo.lock",
+    ] {
         println!("cargo::rerun-if-changed={path}");
     }
     match build() {
@@ -58,13 +62,21 @@ fn build() -> Result<()> {
     ensure_target()?;
     // OUT_DIR is TARGET/PROFILE/build/bundle-HASH/out. Builds, checks and lints of all profiles
     // share the plugins.
-    let target = out.ancestors().nth(4).ok_or("OUT_DIR is not where cargo puts it")?;
+    let target = out
+        .ancestors()
+        .nth(4)
+        .ok_or("OUT_DIR is not where cargo puts it")?;
     let target = target.join("plugins");
     compile(&plugins, &target)?;
 
     let built = target.join(TARGET).join("plugin");
     let mut table = String::from("&[\n");
-    for Plugin { kind, name, package } in &plugins {
+    for Plugin {
+        kind,
+        name,
+        package,
+    } in &plugins
+    {
         let module = fs::read(built.join(package.replace('-', "_")).with_extension("wasm"))?;
         let component = componentize(&module).map_err(|error| format!("{package}: {error:#}"))?;
         let mut digest = String::from("sha256:");
@@ -97,7 +109,11 @@ fn find(plugins: &Path) -> Result<Vec<Plugin>> {
             let package = text.lines().find_map(|line| line.strip_prefix("name = "));
             let package = package.ok_or_else(|| format!("{} has no name", manifest.display()))?;
             let package = package.trim_matches('"').to_owned();
-            found.push(Plugin { kind: kind.clone(), name, package });
+            found.push(Plugin {
+                kind: kind.clone(),
+                name,
+                package,
+            });
         }
     }
     Ok(found)
@@ -118,13 +134,16 @@ fn folders(path: &Path) -> Result<Vec<String>> {
 /// Adds the target where rustup has not installed it, also where it installs nothing by itself.
 fn ensure_target() -> Result<()> {
     let rustc = env::var_os("RUSTC").ok_or("cargo sets no RUSTC")?;
-    let output =
-        Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output()?;
+    let output = Command::new(rustc)
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output()?;
     let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if output.status.success() && Path::new(&folder).is_dir() {
         return Ok(());
     }
-    let added = Command::new("rustup").args(["target", "add", TARGET]).status();
+    let added = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .status();
     if added.is_ok_and(|status| status.success()) {
         return Ok(());
     }
@@ -136,13 +155,25 @@ fn compile(plugins: &[Plugin], target: &Path) -> Result<()> {
     for variable in NOT_FOR_PLUGINS {
         cargo.env_remove(variable);
     }
-    cargo.args(["build", "--locked", "--profile", "plugin", "--target", TARGET, "--lib"]);
+    cargo.args([
+        "build",
+        "--locked",
+        "--profile",
+        "plugin",
+        "--target",
+        TARGET,
+        "--lib",
+    ]);
     cargo.arg("--target-dir").arg(target);
     for plugin in plugins {
         cargo.args(["--package", &plugin.package]);
     }
     let status = cargo.status()?;
-    if status.success() { Ok(()) } else { Err("the plugins do not build; see above".into()) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err("the plugins do not build; see above".into())
+    }
 }
 
 fn componentize(module: &[u8]) -> Result<Vec<u8>> {

@@ -24,7 +24,9 @@ pub fn plugins() -> &'static [Bundled] {
 
 /// The plugin of that kind and name.
 pub fn plugin(kind: &str, name: &str) -> Option<&'static Bundled> {
-    PLUGINS.iter().find(|plugin| plugin.kind == kind && plugin.name == name)
+    PLUGINS
+        .iter()
+        .find(|plugin| plugin.kind == kind && plugin.name == name)
 }
 
 #[cfg(test)]
@@ -51,7 +53,10 @@ mod tests {
         let mut folders = Vec::new();
         for (kind, _) in INTERFACES {
             for entry in fs::read_dir(root.join(kind)).unwrap() {
-                folders.push((kind.to_owned(), entry.unwrap().file_name().into_string().unwrap()));
+                folders.push((
+                    kind.to_owned(),
+                    entry.unwrap().file_name().into_string().unwrap(),
+                ));
             }
         }
         folders.sort();
@@ -75,14 +80,20 @@ mod tests {
             };
             let mut exports = names(&mut world.exports.keys());
             exports.sort();
-            let (_, interface) = INTERFACES.iter().find(|(kind, _)| *kind == plugin.kind).unwrap();
+            let (_, interface) = INTERFACES
+                .iter()
+                .find(|(kind, _)| *kind == plugin.kind)
+                .unwrap();
             let mut expected = ["manifest", interface]
                 .map(|name| format!("deploy:plugin/{name}@0.1.0"))
                 .to_vec();
             expected.sort();
             assert_eq!(exports, expected, "{place}");
             for import in names(&mut world.imports.keys()) {
-                assert!(import.starts_with("deploy:plugin/"), "{place} imports {import}");
+                assert!(
+                    import.starts_with("deploy:plugin/"),
+                    "{place} imports {import}"
+                );
             }
         }
     }

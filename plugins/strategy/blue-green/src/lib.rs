@@ -43,7 +43,7 @@ fn soak() -> Soaks {
 
 impl Plugin for BlueGreen {
     const SUMMARY: &'static str = "The idle group gets the release, then the traffic.";
-    const DETAILS: &'static str = 
+    const DETAILS: &'static str =
         r#"{ "needs": ["shares"], "idle-groups": "/groups", "approval": "/approve" }"#;
     const SCHEMA: Option<&'static str> = Some(include_str!("../settings.json"));
 
