@@ -1,0 +1,160 @@
+//! Compiled code between runs, by the component's digest and the engine's key. Compiled code is
+//! run as it is, so it lies where only the user can reach it, and is compared with its digest
+//! each time. A cache that does not work is a cache that is empty.
+
+use std::{
+    fs,
+    hash::{Hash, Hasher},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+use wasmtime::{Engine, component::Component};
+
+use crate::plugin::Description;
+
+/// Directory of compiled code.
+pub(crate) struct Cache {
+    directory: PathBuf,
+    key: String,
+}
+
+/// What lies beside compiled code.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    /// The digest of the compiled code.
+    code: String,
+    /// What the plugin says of itself: asking it needs an instance.
+    description: Description,
+}
+
+impl Cache {
+    pub(crate) fn new(directory: PathBuf, engine: &Engine) -> Self {
+        let mut hasher = Stable(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
+        let key = hex(&hasher.0.finalize()[..8]);
+        Self { directory, key }
+    }
+
+    /// The compiled component, where it is there and whole.
+    pub(crate) fn get(&self, engine: &Engine, digest: &str) -> Option<(Component, Description)> {
+        private(&self.directory).ok()?;
+        let (entry_path, code_path) = self.paths(digest);
+        let entry: Entry = serde_json::from_slice(&fs::read(entry_path).ok()?).ok()?;
+        let code = fs::read(&code_path).ok()?;
+        if hex(&Sha256::digest(&code)) != entry.code {
+            tracing::warn!(path = %code_path.display(), "compiled code is damaged; compiling anew");
+            return None;
+        }
+        drop(code);
+        match deserialize(engine, &code_path) {
+            Ok(component) => Some((component, entry.description)),
+            Err(error) => {
+                tracing::debug!(%error, "compiled code does not fit this engine");
+                None
+            }
+        }
+    }
+
+    /// Keeps a compiled component: the code first, then what names its digest.
+    pub(crate) fn put(
+        &self,
+        digest: &str,
+        component: &Component,
+        description: &Description,
+    ) -> io::Result<()> {
+        create_private(&self.directory)?;
+        private(&self.directory)?;
+        let code = component.serialize().map_err(io::Error::other)?;
+        let entry = Entry {
+            code: hex(&Sha256::digest(&code)),
+            description: description.clone(),
+        };
+        let (entry_path, code_path) = self.paths(digest);
+        replace(&self.directory, &code_path, &code)?;
+        replace(&self.directory, &entry_path, &serde_json::to_vec(&entry)?)
+    }
+
+    fn paths(&self, digest: &str) -> (PathBuf, PathBuf) {
+        let plain = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let name = match digest.strip_prefix("sha256:") {
+            Some(digits) if plain(digits) => digits.to_owned(),
+            _ => hex(&Sha256::digest(digest)),
+        };
+        let at = |ending: &str| self.directory.join(format!("{name}-{}.{ending}", self.key));
+        (at("json"), at("cwasm"))
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "running compiled code is what a cache of it is for"
+)]
+fn deserialize(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
+    // SAFETY: the file lies in a directory that only this user can write to, was written there
+    // by this program, and its bytes were just held against the digest taken then.
+    unsafe { Component::deserialize_file(engine, path) }
+}
+
+/// Writes beside the path and renames, so that nobody ever reads a part.
+fn replace(directory: &Path, path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut file = NamedTempFile::new_in(directory)?;
+    file.write_all(contents)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn create_private(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+}
+
+/// Fails unless the directory is the user's own and closed to everyone else.
+fn private(directory: &Path) -> io::Result<()> {
+    let there = fs::metadata(directory)?;
+    if there.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other("the cache belongs to someone else"));
+    }
+    if there.mode() & 0o022 != 0 {
+        // Whatever lies there may be anyone's.
+        return Err(io::Error::other("others can write to the cache"));
+    }
+    if there.mode() & 0o077 != 0 {
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// A hasher whose result is the same in every run.
+struct Stable(Sha256);
+
+impl Hasher for Stable {
+    fn finish(&self) -> u64 {
+        0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+}

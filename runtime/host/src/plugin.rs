@@ -1,0 +1,171 @@
+//! A loaded plugin: what it says of itself, and the component behind it.
+
+use std::sync::{Arc, OnceLock};
+
+use bindings::{Calls, Kind, Linked, State};
+use engine::Failure;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{bounds, broken, error::HostError, schema};
+
+/// One capability that a plugin asks for, as its manifest has it (`wit/manifest.wit`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Request {
+    /// `http`, `files`, `commands`, `locks`, `sockets`, `secrets` or `mail`.
+    pub capability: String,
+    /// What of it.
+    pub scope: String,
+    /// `read` where using it changes nothing; else `change`.
+    pub purpose: String,
+    /// Why, for the operator who decides.
+    pub reason: String,
+    /// Whether the plugin works without it.
+    pub optional: bool,
+}
+
+/// What a plugin says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Description {
+    /// Its own name, which need not be what the configuration calls it.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// One line.
+    pub summary: String,
+    /// JSON Schema of its settings.
+    pub settings_schema: Value,
+    /// What it may ever ask the host for.
+    pub requests: Vec<Request>,
+    /// What the host must know before it starts.
+    pub details: Value,
+}
+
+/// One thing wrong with a plugin's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SettingsProblem {
+    /// JSON Pointer (RFC 6901) into the settings; empty for the whole.
+    pub pointer: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+/// A plugin, ready to be called. Cheap to clone.
+#[derive(Clone)]
+pub struct Plugin {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) digest: String,
+    pub(crate) bundled: bool,
+    pub(crate) imports: Vec<String>,
+    pub(crate) description: Description,
+    pub(crate) linked: Linked,
+    pub(crate) validator: OnceLock<schema::Validator>,
+}
+
+impl Plugin {
+    /// What the configuration calls it.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// What it is for.
+    pub fn kind(&self) -> Kind {
+        self.inner.kind
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.inner.description.version
+    }
+
+    /// What it says of itself.
+    pub fn description(&self) -> &Description {
+        &self.inner.description
+    }
+
+    /// The digest of its component: `sha256:` and 64 hexadecimal digits.
+    pub fn digest(&self) -> &str {
+        &self.inner.digest
+    }
+
+    /// Whether it comes with the program, and so is granted the fixed requests of its manifest.
+    pub fn bundled(&self) -> bool {
+        self.inner.bundled
+    }
+
+    /// The interfaces that it imports: the kinds of thing that it can do at all.
+    pub fn imports(&self) -> &[String] {
+        &self.inner.imports
+    }
+
+    /// Everything wrong with these settings: first by the plugin's schema; where that finds
+    /// nothing, by the plugin's own validation.
+    ///
+    /// A secret may stand as `{ "secret": "NAME" }` wherever the schema wants a text. Fails where
+    /// the plugin does not answer.
+    pub async fn check(&self, settings: &Value) -> Result<Vec<SettingsProblem>, Failure> {
+        let sealed = crate::secret::with_placeholders(settings);
+        let found = self.validator()?.problems(&sealed);
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let text = sealed.to_string();
+        let state = State::new(Calls::Nobody, bounds::MANIFEST);
+        let call = self.inner.linked.validate(state, &text);
+        let problems = bounds::within(bounds::MANIFEST_TIME, call)
+            .await
+            .map_err(|ended| broken::failure(self, &ended, "check its settings"))?;
+        Ok(problems
+            .into_iter()
+            .map(|problem| SettingsProblem {
+                pointer: problem.pointer,
+                message: problem.message,
+            })
+            .collect())
+    }
+
+    /// Fails unless the plugin is of this kind.
+    pub(crate) fn expect(&self, wanted: Kind) -> Result<(), HostError> {
+        if self.inner.kind == wanted {
+            return Ok(());
+        }
+        Err(HostError::Kind {
+            name: self.inner.name.clone(),
+            found: self.inner.kind,
+            wanted,
+        })
+    }
+
+    fn validator(&self) -> Result<&schema::Validator, Failure> {
+        if let Some(validator) = self.inner.validator.get() {
+            return Ok(validator);
+        }
+        let schema = &self.inner.description.settings_schema;
+        let validator = schema::Validator::new(schema).map_err(|reason| {
+            let name = self.inner.name.clone();
+            Failure::from(HostError::Manifest { name, reason })
+        })?;
+        Ok(self.inner.validator.get_or_init(|| validator))
+    }
+
+    pub(crate) fn linked(&self) -> &Linked {
+        &self.inner.linked
+    }
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin")
+            .field("name", &self.inner.name)
+            .field("kind", &self.inner.kind)
+            .field("version", &self.inner.description.version)
+            .finish_non_exhaustive()
+    }
+}

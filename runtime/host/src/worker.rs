@@ -1,0 +1,178 @@
+//! A plugin set to work: with its settings, what it may do, and the machine it does it on. Each
+//! call gets an instance of its own.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bindings::{Broken, Calls, Limits, Linked, State};
+use engine::{Failure, Release, Target};
+use machines::{Fence, Machine};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::{
+    bounds, broken, call::CallState, convert, plugin::Plugin, secret::Sealed, services::Services,
+};
+
+/// What a plugin is to do its work with.
+#[derive(Clone)]
+pub struct Assignment {
+    /// The operator's settings; a secret stands as its reference, `{ "secret": "NAME" }`.
+    pub settings: Value,
+    /// What `[plugins.NAME] grants` says: scopes by capability.
+    pub grants: BTreeMap<String, Vec<String>>,
+    /// What files, commands and sockets act on.
+    pub machine: Arc<dyn Machine>,
+    /// What one call may use up.
+    pub limits: Limits,
+    /// The longest that one call takes, whatever its caller allows.
+    pub time_max: Duration,
+    /// What the program `runtime` means to a plugin that comes with it: this executable, where
+    /// the machine is this one.
+    pub executable: Option<String>,
+}
+
+impl Assignment {
+    /// No settings, no grants, the bounds of [`bounds::WORKER`].
+    pub fn new(machine: Arc<dyn Machine>) -> Self {
+        Self {
+            settings: Value::Object(serde_json::Map::new()),
+            grants: BTreeMap::new(),
+            machine,
+            limits: bounds::WORKER,
+            time_max: bounds::WORKER_TIME,
+            executable: None,
+        }
+    }
+}
+
+/// The circumstances of one call.
+#[derive(Clone, Debug, Default)]
+pub struct CallContext {
+    /// The deployment's id; empty where there is none.
+    pub deployment: String,
+    /// The application, for templates in settings.
+    pub application: String,
+    /// The environment, for templates in settings.
+    pub environment: String,
+    /// The same on every repetition of the same call.
+    pub id: String,
+    /// 1 the first time.
+    pub attempt: u32,
+    /// How long it may take; the assignment's bound where none is given.
+    pub timeout: Option<Duration>,
+    /// Grows with each holder of the deployment's lease.
+    pub token: u64,
+    /// Refuses changes on the machine to who lost the lease.
+    pub fence: Option<Fence>,
+    /// Only grants whose purpose is `read` count, so that nothing is changed.
+    pub reading: bool,
+}
+
+impl CallContext {
+    /// The first attempt at a call.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            attempt: 1,
+            ..Self::default()
+        }
+    }
+}
+
+/// What a call is about, beside its circumstances.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
+    pub(crate) targets: Vec<Target>,
+    pub(crate) release: Option<Release>,
+}
+
+/// A plugin set to work. Cheap to clone.
+#[derive(Clone)]
+pub struct Worker {
+    plugin: Plugin,
+    assignment: Arc<Assignment>,
+    machine: Arc<dyn Machine>,
+    services: Services,
+    sealed: Arc<OnceCell<Arc<Sealed>>>,
+}
+
+impl Worker {
+    /// Sets a plugin to work. Secrets are fetched when it is first called.
+    pub fn new(plugin: Plugin, assignment: Assignment, services: Services) -> Self {
+        let machine = Arc::clone(&assignment.machine);
+        let sealed = Arc::default();
+        Self {
+            plugin,
+            assignment: Arc::new(assignment),
+            machine,
+            services,
+            sealed,
+        }
+    }
+
+    /// The same plugin with the same settings, at work on another machine.
+    #[must_use]
+    pub fn on(&self, machine: Arc<dyn Machine>) -> Self {
+        Self {
+            machine,
+            ..self.clone()
+        }
+    }
+
+    /// The plugin.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
+    /// A text of the plugin's without the values of its secrets.
+    pub(crate) fn redact(&self, text: String) -> String {
+        match self.sealed.get() {
+            Some(sealed) => sealed.redact(text),
+            None => text,
+        }
+    }
+
+    async fn sealed(&self) -> Result<Arc<Sealed>, Failure> {
+        let seal = async || {
+            let secrets = self.services.secrets.as_ref();
+            Sealed::new(&self.assignment.settings, secrets)
+                .await
+                .map(Arc::new)
+        };
+        self.sealed.get_or_try_init(seal).await.cloned()
+    }
+
+    /// Calls the plugin. `doing` completes "was asked to".
+    pub(crate) async fn call<T, F>(
+        &self,
+        doing: &str,
+        context: &CallContext,
+        about: About,
+        call: impl FnOnce(Linked, State, String) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<Result<T, bindings::types::Failure>, Broken>>,
+    {
+        let sealed = self.sealed().await?;
+        let time = context
+            .timeout
+            .unwrap_or(self.assignment.time_max)
+            .min(self.assignment.time_max);
+        let calls = CallState::new(
+            self.plugin.clone(),
+            Arc::clone(&self.assignment),
+            Arc::clone(&self.machine),
+            self.services.clone(),
+            Arc::clone(&sealed),
+        )
+        .during(context.clone(), about, time);
+        let state = State::new(Calls::Worker(Box::new(calls)), self.assignment.limits);
+        let running = call(self.plugin.linked().clone(), state, sealed.text.clone());
+        let failure = match bounds::within(time, running).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(refusal)) => broken::refused(&self.plugin, convert::failure(refusal)),
+            Err(ended) => broken::failure(&self.plugin, &ended, doing),
+        };
+        Err(sealed.redact_failure(failure))
+    }
+}
