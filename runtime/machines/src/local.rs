@@ -7,6 +7,14 @@ mod lock;
 mod place;
 mod process;
 
+pub(crate) use self::{
+    background::{BECOME, ended_at_once},
+    files::LIST_ENTRIES_MAX,
+    lock::{FENCE_WAIT, older},
+    place::check as check_place,
+    process::{check as check_command, ended_well, no_program, out_of_time},
+};
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -44,6 +44,12 @@ pub trait Machine: Send + Sync {
         timeout: Duration,
     ) -> Result<Box<dyn Stream>, MachineError>;
 
+    /// Connects now, where there is a connection to make: what comes first then need not wait
+    /// for it.
+    async fn prepare(&self) -> Result<(), MachineError> {
+        Ok(())
+    }
+
     /// Lets go of the connection, where there is one.
     async fn close(&self) {}
 

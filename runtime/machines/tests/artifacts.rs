@@ -15,22 +15,6 @@ use crate::support::{
 use flate2::{Compression, write::GzEncoder};
 use machines::{Artifact, ArtifactError, ErrorKind, Local, artifact::digest};
 
-#[tokio::test]
-async fn every_format_unpacks_to_the_same_tree() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root");
-    fs::create_dir(&root).unwrap();
-    let local = Local::new("local", dir.path());
-    for (index, path) in archives::every_format(dir.path()).into_iter().enumerate() {
-        let name = format!("release-{index}");
-        unpack(&local, at(&root, &name), &Only::open(&path))
-            .await
-            .unwrap();
-        archives::assert_tree(&root.join(&name));
-        assert!(!root.join(format!("{name}.partial")).exists());
-    }
-}
-
 #[test]
 fn what_is_hostile_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -184,31 +168,4 @@ fn digests_are_of_contents_and_not_of_places() {
     let abc = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(digest(&file).unwrap(), abc);
     assert_eq!(Artifact::open(&file).unwrap().digest(), abc);
-}
-
-#[tokio::test]
-async fn a_file_that_is_no_archive_can_only_be_copied() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("program");
-    fs::write(&path, "#!/bin/sh\n").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o4775)).unwrap();
-    let artifact = Only::open(&path);
-    let local = Local::new("local", dir.path());
-    assert_eq!(
-        kind(unpack(&local, at(dir.path(), "out"), &artifact).await),
-        ErrorKind::Invalid
-    );
-    let copy = machines::Action::Copy {
-        at: at(dir.path(), "copy"),
-        release: "r".into(),
-    };
-    machines::Machine::perform(&local, &[copy], None, Some(&artifact))
-        .await
-        .unwrap();
-    let there = dir.path().join("copy");
-    assert_eq!(fs::read_to_string(&there).unwrap(), "#!/bin/sh\n");
-    assert_eq!(
-        there.metadata().unwrap().permissions().mode() & 0o7777,
-        0o755
-    );
 }

@@ -2,4 +2,6 @@
 
 mod artifacts;
 mod local;
+mod ssh;
+mod suite;
 mod support;

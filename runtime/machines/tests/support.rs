@@ -1,8 +1,10 @@
 //! What the tests of this crate share: places, artifacts, archives that no tool would write.
 
 pub(crate) mod archives;
+pub(crate) mod sshd;
+pub(crate) mod wire;
 
-use std::{path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use machines::{Artifact, ArtifactSource, ErrorKind, Machine, MachineError, Place};
@@ -57,4 +59,24 @@ pub(crate) async fn unpack(
 
 pub(crate) fn kind<T: std::fmt::Debug>(result: Result<T, MachineError>) -> ErrorKind {
     result.unwrap_err().kind
+}
+
+/// Waits until the process is gone; a defunct one that nobody asked after counts as gone.
+pub(crate) async fn ended(pid: &str) -> bool {
+    let stat = format!("/proc/{pid}/stat");
+    let there = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    for _ in 0..1000 {
+        if !there() {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    false
+}
+
+/// Waits until the file is there, with something in it.
+pub(crate) async fn appears(path: &Path) {
+    while fs::read(path).map_or(true, |contents| contents.is_empty()) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

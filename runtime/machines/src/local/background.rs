@@ -32,13 +32,7 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// Becomes the program, after it has put down who it is: so there is no moment in which the
 /// program runs and nobody knows it. Its input is the pid file.
-const BECOME: &str = r#"
-IFS= read -r s </proc/$$/stat && s=${s##*) } || s=
-started() { [ $# -ge 20 ] && echo "${20}" || LC_ALL=C ps -o lstart= -p $$; }
-set -f
-echo "$$ $(started $s)" >&0
-exec "$@" </dev/null
-"#;
+pub(crate) const BECOME: &str = include_str!("../become.sh");
 
 pub(super) async fn start(
     command: &Command,

@@ -1,0 +1,280 @@
+//! One call: a script goes out with all that belongs to it, and what it reports comes back. It
+//! costs one round trip.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use russh::{ChannelMsg, ChannelWriteHalf, client::Msg};
+use tokio::time::Instant;
+
+use super::{
+    collect::{Came, Collector},
+    connection::Connection,
+    flow::Flow,
+    script::{Blob, Script},
+    shell::Shell,
+};
+use crate::{
+    action::Output,
+    error::{ErrorKind, MachineError},
+};
+
+/// What goes out at a time: what one packet holds.
+const CHUNK_BYTES: usize = 32 << 10;
+
+/// What is read from a file at a time.
+const READ_BYTES: usize = 128 << 10;
+
+/// Why a call ended without an answer.
+pub(super) enum Broken {
+    /// Nothing had begun: it can be done again.
+    NotBegun(MachineError),
+    /// An action took too long; with what it wrote.
+    OutOfTime(Option<usize>, Output),
+    Lost(MachineError),
+}
+
+/// Has a script done.
+pub(super) async fn call(
+    connection: &Arc<Connection>,
+    shell: Shell,
+    script: &Script,
+) -> Result<Vec<Came>, Broken> {
+    let mut call = Call {
+        connection,
+        shell: Some(shell),
+        process: None,
+    };
+    let mut collector = Collector::new(script);
+    let heard = call.converse(script, &mut collector).await;
+    if heard.is_ok() {
+        call.process = None;
+    }
+    let sent = heard?;
+    if sent
+        && collector.came_to_its_end()
+        && let Some(shell) = call.shell.take()
+    {
+        connection.keep(shell);
+    }
+    collector.finish().map_err(Broken::Lost)
+}
+
+/// Ends what runs when it is dropped before its time.
+struct Call<'a> {
+    connection: &'a Arc<Connection>,
+    shell: Option<Shell>,
+    process: Option<i32>,
+}
+
+impl Call<'_> {
+    /// Whether all was sent that was there to be sent.
+    async fn converse(
+        &mut self,
+        script: &Script,
+        collector: &mut Collector<'_>,
+    ) -> Result<bool, Broken> {
+        let Some(shell) = &mut self.shell else {
+            return Ok(false);
+        };
+        let mut head = shell.first.take().unwrap_or_default();
+        head.extend_from_slice(&script.request());
+        shell.flow.begin();
+        let (writer, flow) = (Arc::clone(&shell.writer), Arc::clone(&shell.flow));
+        let sending = send(writer, Arc::clone(&flow), head.into(), &script.blobs);
+        tokio::pin!(sending);
+        let mut sent = false;
+        let mut clock = Clock::start(script.prelude);
+        while !collector.is_complete() {
+            let message = tokio::select! {
+                done = &mut sending, if !sent => {
+                    sent = true;
+                    match done {
+                        Ok(()) => continue,
+                        // Why is said by what comes next.
+                        Err(_) => continue,
+                    }
+                }
+                message = shell.reader.wait() => message,
+                () = tokio::time::sleep_until(clock.until) => {
+                    if clock.goes_on(&flow) {
+                        continue;
+                    }
+                    let index = collector.under_way().map(|(index, _)| index);
+                    return Err(Broken::OutOfTime(index, collector.so_far()));
+                }
+            };
+            match message {
+                Some(ChannelMsg::Data { data }) => collector.hear(&data),
+                Some(ChannelMsg::ExtendedData { data, .. }) => collector.hear_said(&data),
+                Some(ChannelMsg::Failure) => {
+                    return Err(Broken::Lost(refused("the machine lets no program run")));
+                }
+                None | Some(ChannelMsg::Close) => {
+                    return Err(ended(self.connection, collector));
+                }
+                _ => {}
+            }
+            let under_way = collector.under_way();
+            self.process = under_way.and_then(|(_, process)| process);
+            clock.turn(script, under_way.map(|(index, _)| index));
+        }
+        Ok(sent)
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let (Some(process), Ok(runtime)) = (self.process, tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        runtime.spawn(Arc::clone(self.connection).end(process));
+    }
+}
+
+fn ended(connection: &Connection, collector: &Collector<'_>) -> Broken {
+    if connection.is_lost() {
+        return Broken::Lost(connection.lost());
+    }
+    if collector.begun {
+        let text = "the shell on the machine ended before it was through";
+        return Broken::Lost(MachineError::new(ErrorKind::Unavailable, text));
+    }
+    let noise = collector.noise();
+    let colon = if noise.is_empty() { "" } else { ": " };
+    Broken::NotBegun(refused(&format!(
+        "the login shell takes no commands{colon}{noise}"
+    )))
+}
+
+fn refused(text: &str) -> MachineError {
+    MachineError::new(ErrorKind::Rejected, text)
+}
+
+/// Sends the script, and what follows it.
+async fn send(
+    writer: Arc<ChannelWriteHalf<Msg>>,
+    flow: Arc<Flow>,
+    head: Bytes,
+    blobs: &[Blob],
+) -> Result<(), russh::Error> {
+    let mut out = Out {
+        writer,
+        flow,
+        head: Vec::new(),
+    };
+    out.push(head).await?;
+    for blob in blobs {
+        match blob {
+            Blob::Bytes(bytes) => {
+                out.push(bytes.clone()).await?;
+                out.push(Bytes::from_static(b"ok\n")).await?;
+            }
+            Blob::Artifact(_, packed) => {
+                let mut parcel = packed.parcel();
+                loop {
+                    let next = if parcel.blocks() {
+                        let read = tokio::task::spawn_blocking(move || {
+                            let next = parcel.next(READ_BYTES);
+                            (parcel, next)
+                        });
+                        let (back, next) = read.await.map_err(|_| russh::Error::SendError)?;
+                        parcel = back;
+                        next
+                    } else {
+                        parcel.next(READ_BYTES)
+                    };
+                    // A file that cannot be read any more is said to be wrong below.
+                    let Ok(Some(chunk)) = next else { break };
+                    out.push(chunk).await?;
+                }
+                let verdict: &[u8] = if parcel.verdict() { b"ok\n" } else { b"no\n" };
+                out.push(Bytes::from_static(verdict)).await?;
+            }
+        }
+    }
+    out.flush().await
+}
+
+/// Cuts what goes out into packets.
+struct Out {
+    writer: Arc<ChannelWriteHalf<Msg>>,
+    flow: Arc<Flow>,
+    head: Vec<u8>,
+}
+
+impl Out {
+    /// Small pieces wait for the next one, so that they share its packet.
+    async fn push(&mut self, mut bytes: Bytes) -> Result<(), russh::Error> {
+        if self.head.len() + bytes.len() < CHUNK_BYTES {
+            self.head.extend_from_slice(&bytes);
+            return Ok(());
+        }
+        if !self.head.is_empty() {
+            let rest = bytes.split_to(CHUNK_BYTES - self.head.len());
+            self.head.extend_from_slice(&rest);
+            self.flush().await?;
+        }
+        while bytes.len() >= CHUNK_BYTES {
+            let chunk = bytes.split_to(CHUNK_BYTES);
+            self.packet(chunk).await?;
+        }
+        self.head.extend_from_slice(&bytes);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), russh::Error> {
+        if self.head.is_empty() {
+            return Ok(());
+        }
+        let head = std::mem::take(&mut self.head);
+        self.packet(head.into()).await
+    }
+
+    async fn packet(&self, chunk: Bytes) -> Result<(), russh::Error> {
+        self.flow.admit(chunk.len() as u64).await;
+        self.writer.data_bytes(chunk).await
+    }
+}
+
+/// When the action under way has had its time.
+struct Clock {
+    until: Instant,
+    index: Option<usize>,
+    allowed: Duration,
+    taken: u64,
+}
+
+impl Clock {
+    fn start(allowed: Duration) -> Self {
+        Self {
+            until: Instant::now() + allowed,
+            index: None,
+            allowed,
+            taken: 0,
+        }
+    }
+
+    /// Another action begins.
+    fn turn(&mut self, script: &Script, index: Option<usize>) {
+        if index.is_some() && index != self.index {
+            self.index = index;
+            self.allowed = index
+                .and_then(|index| script.parts.get(index))
+                .map_or(self.allowed, |part| part.timeout);
+            self.until = Instant::now() + self.allowed;
+        }
+    }
+
+    /// What still takes what is sent has not stopped.
+    fn goes_on(&mut self, flow: &Flow) -> bool {
+        let taken = flow.taken();
+        let moved = taken > self.taken;
+        self.taken = taken;
+        if moved {
+            self.until = Instant::now() + self.allowed;
+        }
+        moved
+    }
+}

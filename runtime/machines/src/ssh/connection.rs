@@ -1,0 +1,321 @@
+//! One connection to a machine, through as many hosts as it takes, and the shells that stand
+//! ready on it.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use russh::{
+    Channel, Disconnect,
+    client::{Config, Handle, Msg, connect_stream},
+};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+
+use super::{
+    client::{Client, Reason},
+    config::{Hop, Route},
+    flow::{Flows, RoundTrip},
+    keys,
+    known::Known,
+    shell::Shell,
+    transport::{Piped, Prompt},
+};
+use crate::error::{ErrorKind, MachineError};
+
+/// A server lets through ten sessions on a connection where nobody says otherwise; some of them
+/// are for streams.
+const SHELLS_MAX: usize = 8;
+
+/// Shells that are kept for the next call. More stand ready only where calls come side by side.
+const IDLE_MAX: usize = 2;
+
+/// Unanswered keepalives after which a connection is lost.
+const KEEPALIVES_MAX: usize = 3;
+
+/// What is being done, for the message where it takes too long.
+#[derive(Clone, Default)]
+struct Doing(Reason);
+
+impl Doing {
+    fn now(&self, text: impl Into<String>) {
+        self.0.set(text.into());
+    }
+}
+
+pub(super) struct Connection {
+    /// The last one is the machine's; the others carry it.
+    handles: Vec<Handle<Client>>,
+    ended: Reason,
+    flows: Flows,
+    round_trip: Arc<RoundTrip>,
+    idle: Mutex<Vec<Shell>>,
+    shells: Arc<Semaphore>,
+    /// As messages name it.
+    whom: String,
+}
+
+impl Connection {
+    /// Connects to every host on the way, checks its key and proves who we are.
+    pub(super) async fn open(route: &Route) -> Result<Self, MachineError> {
+        let doing = Doing::default();
+        let whom = route.hops.last().map(whom).unwrap_or_default();
+        match tokio::time::timeout(route.timeout, connect(route, &doing)).await {
+            Ok(connected) => connected,
+            Err(_) => {
+                let text = format!(
+                    "{whom} did not answer within {:?}: {}",
+                    route.timeout,
+                    doing.0.get().unwrap_or_default()
+                );
+                Err(MachineError::new(ErrorKind::Timeout, text))
+            }
+        }
+    }
+
+    fn handle(&self) -> Option<&Handle<Client>> {
+        self.handles.last()
+    }
+
+    /// Whether nothing can be done with it any more.
+    pub(super) fn is_lost(&self) -> bool {
+        self.handle().is_none_or(Handle::is_closed)
+    }
+
+    /// What to say where it is lost.
+    pub(super) fn lost(&self) -> MachineError {
+        let why = self
+            .ended
+            .get()
+            .map_or(String::new(), |why| format!(": {why}"));
+        let text = format!("the connection to {} was lost{why}", self.whom);
+        MachineError::new(ErrorKind::Unavailable, text)
+    }
+
+    /// A shell that stands ready, or a new one.
+    pub(super) async fn shell(&self) -> Result<Shell, MachineError> {
+        loop {
+            let idle = self
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop();
+            let Some(mut shell) = idle else {
+                return self.new_shell().await;
+            };
+            if shell.is_ready() {
+                return Ok(shell);
+            }
+        }
+    }
+
+    /// A shell in which nothing has been done yet.
+    pub(super) async fn new_shell(&self) -> Result<Shell, MachineError> {
+        let permit = Arc::clone(&self.shells)
+            .acquire_owned()
+            .await
+            .map_err(|_| self.lost())?;
+        let channel = self.session().await?;
+        let flow = self.flows.open(channel.id(), &self.round_trip);
+        Shell::start(channel, flow, self.flows.clone(), permit)
+            .await
+            .map_err(|_| self.lost())
+    }
+
+    /// Takes back a shell that has done what it was asked to.
+    pub(super) fn keep(&self, shell: Shell) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_MAX {
+            idle.push(shell);
+        }
+    }
+
+    async fn session(&self) -> Result<Channel<Msg>, MachineError> {
+        let handle = self.handle().ok_or_else(|| self.lost())?;
+        let asked = Instant::now();
+        let channel = handle.channel_open_session().await;
+        let channel = channel.map_err(|error| self.not_opened("a session", &error))?;
+        self.round_trip.seen(asked.elapsed());
+        Ok(channel)
+    }
+
+    fn not_opened(&self, what: &str, error: &russh::Error) -> MachineError {
+        match error {
+            russh::Error::ChannelOpenFailure(failure) => {
+                let text = format!("{} opens no {what}: {failure:?}", self.whom);
+                MachineError::new(ErrorKind::Unavailable, text)
+            }
+            _ => self.lost(),
+        }
+    }
+
+    /// Ends a process and its group, which a call that is over has left behind.
+    pub(super) async fn end(self: Arc<Self>, process: i32) {
+        let Ok(channel) = self.session().await else {
+            return;
+        };
+        let ask = |signal: &str| format!("kill -s {signal} -- -{process} {process}");
+        let line = format!(
+            "/bin/sh -c '{}; sleep 2; {}' 2>/dev/null",
+            ask("TERM"),
+            ask("KILL")
+        );
+        let _ = channel.exec(false, line).await;
+        let mut channel = channel;
+        while let Some(message) = channel.wait().await {
+            if matches!(message, russh::ChannelMsg::Close) {
+                break;
+            }
+        }
+    }
+
+    /// A stream to a port that the machine sees.
+    pub(super) async fn tcp(&self, host: &str, port: u16) -> Result<Channel<Msg>, MachineError> {
+        let handle = self.handle().ok_or_else(|| self.lost())?;
+        let opened = handle
+            .channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0)
+            .await;
+        opened.map_err(|error| self.not_opened(&format!("way to {host}:{port}"), &error))
+    }
+
+    /// A stream to a socket on the machine.
+    pub(super) async fn unix(&self, path: &str) -> Result<Channel<Msg>, MachineError> {
+        let handle = self.handle().ok_or_else(|| self.lost())?;
+        let opened = handle.channel_open_direct_streamlocal(path).await;
+        opened.map_err(|error| self.not_opened(&format!("way to {path}"), &error))
+    }
+
+    pub(super) async fn close(&self) {
+        for handle in self.handles.iter().rev() {
+            let _ = handle
+                .disconnect(Disconnect::ByApplication, "done", "")
+                .await;
+        }
+    }
+}
+
+async fn connect(route: &Route, doing: &Doing) -> Result<Connection, MachineError> {
+    let round_trip = RoundTrip::unknown();
+    let flows = Flows::default();
+    let mut handles: Vec<Handle<Client>> = Vec::new();
+    let mut ended = Reason::default();
+    let last = route.hops.len().saturating_sub(1);
+    for (index, hop) in route.hops.iter().enumerate() {
+        let whom = whom(hop);
+        ended = Reason::default();
+        let known = Known::of(hop);
+        let mut config = Config {
+            keepalive_interval: Some(hop.keepalive),
+            keepalive_max: KEEPALIVES_MAX,
+            ..Config::default()
+        };
+        config.preferred.key = known.preferred(&config.preferred.key).into();
+        let config = Arc::new(config);
+        let refused = Reason::default();
+        let flows = if index == last {
+            flows.clone()
+        } else {
+            Flows::default()
+        };
+        let client = Client {
+            known,
+            flows,
+            refused: refused.clone(),
+            ended: ended.clone(),
+        };
+        let greeting = format!("{whom} does not greet, or exchange keys");
+        let connected = match (handles.last(), &route.proxy_command) {
+            (Some(before), _) => {
+                doing.now(format!("the way to {whom} through the host before it"));
+                let port = u32::from(hop.port);
+                let way = before
+                    .channel_open_direct_tcpip(&hop.host, port, "127.0.0.1", 0)
+                    .await;
+                let way =
+                    way.map_err(|error| unavailable(&whom, "could not be reached", &error))?;
+                doing.now(greeting);
+                connect_stream(config, way.into_stream(), client).await
+            }
+            (None, Some(command)) => {
+                doing.now(greeting);
+                let stream = Piped::start(command)
+                    .map_err(|error| unavailable(&whom, "could not be reached", &error))?;
+                connect_stream(config, stream, client).await
+            }
+            (None, None) => {
+                doing.now(format!("{whom} does not accept a connection"));
+                let stream = TcpStream::connect((hop.host.as_str(), hop.port)).await;
+                let stream = stream
+                    .and_then(Prompt::new)
+                    .map_err(|error| unavailable(&whom, "could not be reached", &error))?;
+                doing.now(greeting);
+                connect_stream(config, stream, client).await
+            }
+        };
+        let mut handle =
+            connected.map_err(|error| no_connection(&whom, &refused, &ended, &error))?;
+        doing.now(format!("{whom} does not say whether it lets us in"));
+        keys::authenticate(&mut handle, hop).await.map_err(|why| {
+            let said = ended
+                .get()
+                .map_or(String::new(), |said| format!(" ({said})"));
+            let text = format!("{whom} does not let us in{said}: {why}");
+            MachineError::new(ErrorKind::Denied, text)
+        })?;
+        handles.push(handle);
+    }
+    Ok(Connection {
+        handles,
+        ended,
+        flows,
+        round_trip,
+        idle: Mutex::new(Vec::new()),
+        shells: Arc::new(Semaphore::new(SHELLS_MAX)),
+        whom: route.hops.last().map(whom).unwrap_or_default(),
+    })
+}
+
+fn whom(hop: &Hop) -> String {
+    let alias = if hop.alias == hop.host {
+        String::new()
+    } else {
+        format!(" ({})", hop.alias)
+    };
+    format!("{}@{}:{}{alias}", hop.user, hop.host, hop.port)
+}
+
+fn unavailable(whom: &str, what: &str, error: &impl std::fmt::Display) -> MachineError {
+    MachineError::new(ErrorKind::Unavailable, format!("{whom} {what}: {error}"))
+}
+
+fn no_connection(
+    whom: &str,
+    refused: &Reason,
+    ended: &Reason,
+    error: &russh::Error,
+) -> MachineError {
+    if let Some(reason) = refused.get() {
+        return MachineError::new(
+            ErrorKind::Denied,
+            format!("{whom} is not trusted: {reason}"),
+        );
+    }
+    let ended = ended.get().map_or(String::new(), |why| format!(" ({why})"));
+    match error {
+        russh::Error::NoCommonAlgo { .. } | russh::Error::Version => MachineError::new(
+            ErrorKind::Rejected,
+            format!("{whom} speaks an SSH that is not understood: {error}{ended}"),
+        ),
+        _ => unavailable(
+            whom,
+            "broke off before it let us in",
+            &format!("{error}{ended}"),
+        ),
+    }
+}
+
+/// A shell's place among those that a connection may have.
+pub(super) type Permit = OwnedSemaphorePermit;

@@ -1,0 +1,227 @@
+//! How much may be on its way to a machine at a time: enough to fill the line, and no more. An
+//! SSH server that gets all that its window allows spends more on buffers than on the work.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use russh::ChannelId;
+use tokio::sync::Notify;
+
+/// What is on its way at first, and always may be: measured as the best where the machine is
+/// near.
+const START_BYTES: u64 = 256 << 10;
+
+/// What OpenSSH's window allows.
+const MOST_BYTES: u64 = 2 << 20;
+
+/// Shorter spans say nothing of how fast the line is.
+const SAMPLE: Duration = Duration::from_millis(5);
+
+/// The shortest time in which the other side has answered.
+#[derive(Debug)]
+pub(super) struct RoundTrip(AtomicU64);
+
+impl RoundTrip {
+    pub(super) fn unknown() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(u64::MAX)))
+    }
+
+    pub(super) fn seen(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.0.fetch_min(micros, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        match self.0.load(Ordering::Relaxed) {
+            u64::MAX => Duration::ZERO,
+            micros => Duration::from_micros(micros),
+        }
+    }
+}
+
+/// The flows of a connection, by channel.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Flows(Arc<Mutex<HashMap<ChannelId, Arc<Flow>>>>);
+
+impl Flows {
+    pub(super) fn open(&self, channel: ChannelId, round_trip: &Arc<RoundTrip>) -> Arc<Flow> {
+        let flow = Arc::new(Flow::new(Arc::clone(round_trip)));
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(channel, Arc::clone(&flow));
+        flow
+    }
+
+    pub(super) fn close(&self, channel: ChannelId) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&channel);
+    }
+
+    /// The other side has taken something, and says how much it would take now.
+    pub(super) fn adjusted(&self, channel: ChannelId, window: u32) {
+        let flow = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&channel)
+            .cloned();
+        if let Some(flow) = flow {
+            flow.adjusted(u64::from(window), Instant::now());
+        }
+    }
+}
+
+/// What is on its way through one channel.
+#[derive(Debug)]
+pub(super) struct Flow {
+    pushed: AtomicU64,
+    state: Mutex<State>,
+    moved: Notify,
+    round_trip: Arc<RoundTrip>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The largest window seen: that of an idle channel.
+    window: u64,
+    /// Not taken yet when the other side last spoke, and what had been pushed by then.
+    behind: u64,
+    pushed: u64,
+    limit: u64,
+    sample: Option<(Instant, u64)>,
+}
+
+impl Flow {
+    fn new(round_trip: Arc<RoundTrip>) -> Self {
+        let state = State {
+            window: 0,
+            behind: 0,
+            pushed: 0,
+            limit: START_BYTES,
+            sample: None,
+        };
+        Self {
+            pushed: AtomicU64::new(0),
+            state: Mutex::new(state),
+            moved: Notify::new(),
+            round_trip,
+        }
+    }
+
+    /// Waits until so many bytes more may be on their way, and counts them.
+    pub(super) async fn admit(&self, bytes: u64) {
+        loop {
+            let moved = self.moved.notified();
+            let pushed = self.pushed.load(Ordering::Relaxed);
+            let (under_way, limit) = {
+                let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                (
+                    state.behind + pushed.saturating_sub(state.pushed),
+                    state.limit,
+                )
+            };
+            if under_way == 0 || under_way + bytes <= limit {
+                self.pushed.fetch_add(bytes, Ordering::Relaxed);
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    /// Grows with everything that the other side has taken.
+    pub(super) fn taken(&self) -> u64 {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.pushed.saturating_sub(state.behind)
+    }
+
+    fn adjusted(&self, window: u64, now: Instant) {
+        let pushed = self.pushed.load(Ordering::Relaxed);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.window = state.window.max(window);
+        state.behind = (state.window - window).min(pushed);
+        state.pushed = pushed;
+        let taken = pushed - state.behind;
+        let round_trip = self.round_trip.get();
+        match state.sample {
+            Some((at, before)) if taken > before => {
+                let span = now.duration_since(at);
+                if span >= SAMPLE.max(round_trip) {
+                    state.limit = state.limit.max(limit(taken - before, span, round_trip));
+                    state.sample = Some((now, taken));
+                }
+            }
+            Some(_) => {}
+            None => state.sample = Some((now, taken)),
+        }
+        drop(state);
+        self.moved.notify_one();
+    }
+
+    /// A pause says nothing of the line.
+    pub(super) fn begin(&self) {
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .sample = Some((Instant::now(), self.taken_now()));
+    }
+
+    fn taken_now(&self) -> u64 {
+        self.pushed.load(Ordering::Relaxed)
+    }
+}
+
+/// Twice what the line takes in a round trip: while it takes all that it gets this doubles with
+/// each, and it stays where the line does not take more.
+fn limit(bytes: u64, span: Duration, round_trip: Duration) -> u64 {
+    let rate = bytes as f64 / span.as_secs_f64();
+    let bytes = 2.0 * rate * round_trip.as_secs_f64();
+    (bytes as u64).clamp(START_BYTES, MOST_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends for so many round trips over a line, and gives the limit reached.
+    fn reached(round_trip_ms: u64, bytes_per_ms: u64, rounds: u64) -> u64 {
+        let round_trip = RoundTrip::unknown();
+        round_trip.seen(Duration::from_millis(round_trip_ms));
+        let flow = Flow::new(round_trip);
+        let mut now = Instant::now();
+        let window = MOST_BYTES;
+        flow.adjusted(window, now);
+        for _ in 0..rounds {
+            // All that may be is pushed, and taken one round trip later, or when the line is
+            // through with it.
+            let limit = flow.state.lock().unwrap().limit;
+            flow.pushed.fetch_add(limit, Ordering::Relaxed);
+            now += Duration::from_millis(round_trip_ms.max(limit / bytes_per_ms).max(5));
+            flow.adjusted(window, now);
+        }
+        flow.state.lock().unwrap().limit
+    }
+
+    #[test]
+    fn a_long_fat_line_is_filled() {
+        assert_eq!(reached(40, 1_000_000, 4), MOST_BYTES);
+    }
+
+    #[test]
+    fn a_near_machine_is_not_drowned() {
+        assert_eq!(reached(0, 100_000, 50), START_BYTES);
+    }
+
+    #[test]
+    fn a_thin_line_is_not_either() {
+        assert_eq!(reached(40, 1_000, 50), START_BYTES);
+    }
+}
