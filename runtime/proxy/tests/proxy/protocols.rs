@@ -1,6 +1,6 @@
 //! What is spoken: HTTP/1.1, HTTP/2 with and without TLS, WebSockets, bodies of any size.
 
-use std::{path::Path, sync::Arc};
+use std::{fs, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, Version, header::UPGRADE};
@@ -138,12 +138,15 @@ where
 
 fn both_versions_over_tls() {
     block_on(async {
-        let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/proxy");
-        let certificate = files.join("certificate.pem");
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let mut world = World::prepared();
+        let file = |name: &str| world.directory.path().join(name);
+        let (certificate, key) = (file("certificate.pem"), file("key.pem"));
+        fs::write(&certificate, made.cert.pem()).unwrap();
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         world.options.tls = Some(Tls {
             certificate: certificate.clone(),
-            key: files.join("key.pem"),
+            key,
         });
         world.start().await;
         let a = Upstream::start("a").await;
