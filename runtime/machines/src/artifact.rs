@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use cap_std::fs::Dir;
 
 pub use self::error::ArtifactError;
-pub(crate) use self::pack::Packed;
+pub(crate) use self::pack::{Packed, Parcel};
 use self::{check::Summary, entries::Format, identity::Hashing};
 use crate::error::MachineError;
 

@@ -149,7 +149,7 @@ impl Machine for Local {
                     stream.set_nodelay(true)?;
                     Box::new(stream)
                 }
-                Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
+                Endpoint::Unix(path) => Box::new(UnixStream::connect(self.base.join(path)).await?),
             };
             Ok::<_, std::io::Error>(stream)
         };

@@ -1,7 +1,10 @@
 //! One call: a script goes out with all that belongs to it, and what it reports comes back. It
 //! costs one round trip.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use russh::{ChannelMsg, ChannelWriteHalf, client::Msg};
@@ -16,6 +19,7 @@ use super::{
 };
 use crate::{
     action::Output,
+    artifact::Parcel,
     error::{ErrorKind, MachineError},
 };
 
@@ -81,7 +85,13 @@ impl Call<'_> {
         head.extend_from_slice(&script.request());
         shell.flow.begin();
         let (writer, flow) = (Arc::clone(&shell.writer), Arc::clone(&shell.flow));
-        let sending = send(writer, Arc::clone(&flow), head.into(), &script.blobs);
+        let sending = send(
+            writer,
+            Arc::clone(&flow),
+            head.into(),
+            &script.blobs,
+            collector.changed(),
+        );
         tokio::pin!(sending);
         let mut sent = false;
         let mut clock = Clock::start(script.prelude);
@@ -90,12 +100,14 @@ impl Call<'_> {
                 done = &mut sending, if !sent => {
                     sent = true;
                     match done {
-                        Ok(()) => continue,
-                        // Why is said by what comes next.
-                        Err(_) => continue,
+                        Err(Unsent::Artifact(index)) => {
+                            return Err(Broken::Lost(changed().at(index)));
+                        }
+                        // Why it cannot be sent is said by what comes next.
+                        Ok(()) | Err(Unsent::Channel) => continue,
                     }
                 }
-                message = shell.reader.wait() => message,
+                message = shell.hear() => message,
                 () = tokio::time::sleep_until(clock.until) => {
                     if clock.goes_on(&flow) {
                         continue;
@@ -152,13 +164,34 @@ fn refused(text: &str) -> MachineError {
     MachineError::new(ErrorKind::Rejected, text)
 }
 
-/// Sends the script, and what follows it.
+/// Why not all was sent.
+enum Unsent {
+    /// The channel takes no more.
+    Channel,
+    /// An artifact has become shorter, or cannot be read any more.
+    Artifact(usize),
+}
+
+impl From<russh::Error> for Unsent {
+    fn from(_: russh::Error) -> Self {
+        Self::Channel
+    }
+}
+
+/// An artifact is not what it was.
+pub(super) fn changed() -> MachineError {
+    let text = "the artifact changed while it was sent: it is not what the release was made of";
+    MachineError::new(ErrorKind::Conflict, text)
+}
+
+/// Sends the script, and what follows it. Says in `changed` which artifact is not what it was.
 async fn send(
     writer: Arc<ChannelWriteHalf<Msg>>,
     flow: Arc<Flow>,
     head: Bytes,
     blobs: &[Blob],
-) -> Result<(), russh::Error> {
+    changed: Arc<OnceLock<usize>>,
+) -> Result<(), Unsent> {
     let mut out = Out {
         writer,
         flow,
@@ -171,30 +204,19 @@ async fn send(
                 out.push(bytes.clone()).await?;
                 out.push(Bytes::from_static(b"ok\n")).await?;
             }
-            Blob::Artifact(_, packed) => {
-                let mut parcel = packed.parcel();
-                loop {
-                    let next = if parcel.blocks() {
-                        let read = tokio::task::spawn_blocking(move || {
-                            let next = parcel.next(READ_BYTES);
-                            (parcel, next)
-                        });
-                        let (back, next) = read.await.map_err(|_| russh::Error::SendError)?;
-                        parcel = back;
-                        next
-                    } else {
-                        parcel.next(READ_BYTES)
-                    };
-                    // A file that cannot be read any more is said to be wrong below.
-                    let Ok(Some(chunk)) = next else { break };
-                    out.push(chunk).await?;
+            Blob::Artifact(index, packed) => {
+                let parcel = out.parcel(packed.parcel()).await?;
+                let parcel = parcel.ok_or(Unsent::Artifact(*index))?;
+                let right = parcel.verdict();
+                if !right {
+                    let _ = changed.set(*index);
                 }
-                let verdict: &[u8] = if parcel.verdict() { b"ok\n" } else { b"no\n" };
-                out.push(Bytes::from_static(verdict)).await?;
+                out.push(Bytes::from_static(if right { b"ok\n" } else { b"no\n" }))
+                    .await?;
             }
         }
     }
-    out.flush().await
+    Ok(out.flush().await?)
 }
 
 /// Cuts what goes out into packets.
@@ -222,6 +244,30 @@ impl Out {
         }
         self.head.extend_from_slice(&bytes);
         Ok(())
+    }
+
+    /// All of a parcel; none where it could not be read to its end.
+    async fn parcel(&mut self, mut parcel: Parcel) -> Result<Option<Parcel>, russh::Error> {
+        loop {
+            let next = if parcel.blocks() {
+                let read = tokio::task::spawn_blocking(move || {
+                    let next = parcel.next(READ_BYTES);
+                    (parcel, next)
+                });
+                let Ok((back, next)) = read.await else {
+                    return Ok(None);
+                };
+                parcel = back;
+                next
+            } else {
+                parcel.next(READ_BYTES)
+            };
+            match next {
+                Ok(Some(chunk)) => self.push(chunk).await?,
+                Ok(None) => return Ok(Some(parcel)),
+                Err(_) => return Ok(None),
+            }
+        }
     }
 
     async fn flush(&mut self) -> Result<(), russh::Error> {

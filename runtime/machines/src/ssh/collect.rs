@@ -1,6 +1,9 @@
 //! Makes outputs and errors of what a script reports.
 
+use std::sync::{Arc, OnceLock};
+
 use super::{
+    call::changed,
     frames::{Frames, Piece},
     script::Script,
 };
@@ -39,6 +42,7 @@ struct Current {
     truncated: bool,
     announced: Option<usize>,
     groups: Vec<(usize, Vec<u8>)>,
+    lists: bool,
     no_program: bool,
     pub(super) process: Option<i32>,
 }
@@ -62,6 +66,7 @@ pub(super) struct Collector<'a> {
     pub(super) skipped: Option<usize>,
     ended: bool,
     failed: Option<(Option<usize>, ErrorKind)>,
+    changed: Arc<OnceLock<usize>>,
 }
 
 impl<'a> Collector<'a> {
@@ -81,7 +86,13 @@ impl<'a> Collector<'a> {
             skipped: None,
             ended: false,
             failed: None,
+            changed: Arc::default(),
         }
+    }
+
+    /// Where to put down which artifact was not what it should be.
+    pub(super) fn changed(&self) -> Arc<OnceLock<usize>> {
+        Arc::clone(&self.changed)
     }
 
     /// Whether all has been heard.
@@ -256,6 +267,9 @@ impl<'a> Collector<'a> {
             let current = self.current.take().unwrap_or_default();
             let end = if current.no_program {
                 End::NoProgram
+            } else if self.changed.get() == Some(&index) {
+                // Whatever the tools stumbled over, this is why.
+                return Err(changed().at(index));
             } else {
                 End::Failed(refined(kind, &said), said)
             };
@@ -290,6 +304,7 @@ impl Current {
                 self.announced = count;
                 self.out.clear();
             }
+            "list" => self.lists = true,
             "names" => self.groups.push((count.unwrap_or(0), Vec::new())),
             "none" => self.no_program = true,
             _ => {}
@@ -305,7 +320,7 @@ impl Current {
         {
             return Err(mixed());
         }
-        let stdout = if self.groups.is_empty() {
+        let stdout = if self.groups.is_empty() && !self.lists {
             self.out
         } else {
             let mut entries = Vec::new();
@@ -313,7 +328,11 @@ impl Current {
                 entries.extend(listed(*count, group).ok_or_else(mixed)?);
             }
             entries.sort_by(|a, b| a.name.cmp(&b.name));
-            serde_json::to_vec(&entries).map_err(|error| error.to_string())?
+            let written = match (self.lists, entries.as_slice()) {
+                (false, [entry]) => serde_json::to_vec(entry),
+                _ => serde_json::to_vec(&entries),
+            };
+            written.map_err(|error| error.to_string())?
         };
         // Shells add 128 to the number of the signal that ended a program.
         let status = status.and_then(|status| i32::try_from(status).ok());

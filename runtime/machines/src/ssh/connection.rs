@@ -2,7 +2,10 @@
 //! ready on it.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Instant,
 };
 
@@ -12,7 +15,7 @@ use russh::{
 };
 use tokio::{
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
 };
 
 use super::{
@@ -21,7 +24,7 @@ use super::{
     flow::{Flows, RoundTrip},
     keys,
     known::Known,
-    shell::Shell,
+    shell::{Place, Shell},
     transport::{Piped, Prompt},
 };
 use crate::error::{ErrorKind, MachineError};
@@ -54,6 +57,9 @@ pub(super) struct Connection {
     round_trip: Arc<RoundTrip>,
     idle: Mutex<Vec<Shell>>,
     shells: Arc<Semaphore>,
+    freed: Arc<Notify>,
+    /// How many wait for a shell.
+    waiting: AtomicUsize,
     /// As messages name it.
     whom: String,
 }
@@ -95,19 +101,20 @@ impl Connection {
         MachineError::new(ErrorKind::Unavailable, text)
     }
 
-    /// A shell that stands ready, or a new one.
+    /// A shell that stands ready, or a new one, or the first that is done.
     pub(super) async fn shell(&self) -> Result<Shell, MachineError> {
+        let _waiting = Waiting::one_more(&self.waiting);
         loop {
-            let idle = self
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop();
-            let Some(mut shell) = idle else {
-                return self.new_shell().await;
-            };
-            if shell.is_ready() {
-                return Ok(shell);
+            let freed = self.freed.notified();
+            if let Some(mut shell) = self.idle().pop() {
+                if shell.is_ready() {
+                    return Ok(shell);
+                }
+                continue;
+            }
+            match Arc::clone(&self.shells).try_acquire_owned() {
+                Ok(permit) => return self.new_shell_in(permit).await,
+                Err(_) => freed.await,
             }
         }
     }
@@ -118,26 +125,39 @@ impl Connection {
             .acquire_owned()
             .await
             .map_err(|_| self.lost())?;
+        self.new_shell_in(permit).await
+    }
+
+    async fn new_shell_in(&self, permit: OwnedSemaphorePermit) -> Result<Shell, MachineError> {
         let channel = self.session().await?;
         let flow = self.flows.open(channel.id(), &self.round_trip);
-        Shell::start(channel, flow, self.flows.clone(), permit)
+        let place = Place {
+            permit,
+            freed: Arc::clone(&self.freed),
+        };
+        Shell::start(channel, flow, self.flows.clone(), place)
             .await
             .map_err(|_| self.lost())
     }
 
     /// Takes back a shell that has done what it was asked to.
     pub(super) fn keep(&self, shell: Shell) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_MAX {
+        let mut idle = self.idle();
+        if idle.len() < IDLE_MAX.max(self.waiting.load(Ordering::Relaxed)) {
             idle.push(shell);
+            self.freed.notify_one();
         }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Shell>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn session(&self) -> Result<Channel<Msg>, MachineError> {
         let handle = self.handle().ok_or_else(|| self.lost())?;
         let asked = Instant::now();
         let channel = handle.channel_open_session().await;
-        let channel = channel.map_err(|error| self.not_opened("a session", &error))?;
+        let channel = channel.map_err(|error| self.not_opened("session", &error))?;
         self.round_trip.seen(asked.elapsed());
         Ok(channel)
     }
@@ -145,7 +165,7 @@ impl Connection {
     fn not_opened(&self, what: &str, error: &russh::Error) -> MachineError {
         match error {
             russh::Error::ChannelOpenFailure(failure) => {
-                let text = format!("{} opens no {what}: {failure:?}", self.whom);
+                let text = format!("{} opens no {what} ({failure:?})", self.whom);
                 MachineError::new(ErrorKind::Unavailable, text)
             }
             _ => self.lost(),
@@ -274,6 +294,8 @@ async fn connect(route: &Route, doing: &Doing) -> Result<Connection, MachineErro
         round_trip,
         idle: Mutex::new(Vec::new()),
         shells: Arc::new(Semaphore::new(SHELLS_MAX)),
+        freed: Arc::default(),
+        waiting: AtomicUsize::new(0),
         whom: route.hops.last().map(whom).unwrap_or_default(),
     })
 }
@@ -317,5 +339,18 @@ fn no_connection(
     }
 }
 
-/// A shell's place among those that a connection may have.
-pub(super) type Permit = OwnedSemaphorePermit;
+/// Counts itself.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn one_more(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

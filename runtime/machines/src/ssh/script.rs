@@ -189,9 +189,12 @@ impl Script {
                 self.maybe(at, "contents", &READ_BYTES_MAX.to_string(), "ok 1")?
             }
             Action::ReadLink { at } => self.maybe(at, "target", "", "ok 1")?,
-            Action::List { at } => {
-                self.maybe(at, "entries", &LIST_ENTRIES_MAX.to_string(), "ok")?
-            }
+            Action::List { at } => self.maybe(
+                at,
+                "entries",
+                &LIST_ENTRIES_MAX.to_string(),
+                "mark list; ok",
+            )?,
             Action::Stat { at } => self.maybe(at, "entry", "", "ok 1")?,
             Action::Run { command } => {
                 self.command(command)?;

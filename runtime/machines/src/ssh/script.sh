@@ -98,7 +98,7 @@ some() {
     named "$@"
 }
 entries() {
-    most=$2
+    mark list; most=$2
     any "./$1" || { ok; return; }
     enter "./$1"; inside
     some ./*; some ./.[!.]*; some ./..?*

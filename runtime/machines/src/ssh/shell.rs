@@ -1,15 +1,14 @@
 //! A POSIX shell on the machine that waits for scripts, one after the other. It is started once:
 //! what the user's login shell does first is not done again for each call.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client::Msg};
 
-use super::{
-    connection::Permit,
-    flow::{Flow, Flows},
-};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+use super::flow::{Flow, Flows};
 
 /// Whatever the login shell is, it understands this much. What the user's own files set is left
 /// behind, but for what every program gets.
@@ -23,14 +22,31 @@ const BOOT: &str = concat!(
 /// The words of all scripts, and the loop that reads them.
 const WORDS: &str = include_str!("script.sh");
 
+/// How long a shell's end is waited for before its place is given to another.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
 pub(super) struct Shell {
-    pub(super) reader: ChannelReadHalf,
+    reader: Option<ChannelReadHalf>,
     pub(super) writer: Arc<ChannelWriteHalf<Msg>>,
     pub(super) flow: Arc<Flow>,
     flows: Flows,
     /// What must be sent before anything else.
     pub(super) first: Option<Vec<u8>>,
-    _permit: Permit,
+    place: Option<Place>,
+}
+
+/// A shell's place among those that a connection may have.
+pub(super) struct Place {
+    pub(super) permit: OwnedSemaphorePermit,
+    /// Told when the place is free.
+    pub(super) freed: Arc<Notify>,
+}
+
+impl Place {
+    fn free(self) {
+        drop(self.permit);
+        self.freed.notify_one();
+    }
 }
 
 impl Shell {
@@ -38,26 +54,35 @@ impl Shell {
         channel: Channel<Msg>,
         flow: Arc<Flow>,
         flows: Flows,
-        permit: Permit,
+        place: Place,
     ) -> Result<Self, russh::Error> {
         channel.exec(true, BOOT).await?;
         let (reader, writer) = channel.split();
         let first = Some(format!("{}\n{WORDS}", WORDS.len()).into_bytes());
+        let (reader, writer) = (Some(reader), Arc::new(writer));
         Ok(Self {
             reader,
-            writer: Arc::new(writer),
+            writer,
             flow,
             flows,
             first,
-            _permit: permit,
+            place: Some(place),
         })
+    }
+
+    /// What it says next; none when it has ended.
+    pub(super) async fn hear(&mut self) -> Option<ChannelMsg> {
+        match &mut self.reader {
+            Some(reader) => reader.wait().await,
+            None => None,
+        }
     }
 
     /// Whether it still waits. One in which something is said while nothing was asked is not
     /// used again: what it says next could be taken for an answer.
     pub(super) fn is_ready(&mut self) -> bool {
         loop {
-            match self.reader.wait().now_or_never() {
+            match self.hear().now_or_never() {
                 None => return true,
                 Some(Some(ChannelMsg::WindowAdjusted { .. } | ChannelMsg::Success)) => {}
                 Some(_) => return false,
@@ -66,12 +91,28 @@ impl Shell {
     }
 }
 
+/// Ends it. Its place is free once the server has let go of it, too: it counts sessions.
 impl Drop for Shell {
     fn drop(&mut self) {
         self.flows.close(self.writer.id());
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let writer = Arc::clone(&self.writer);
-            runtime.spawn(async move { writer.close().await });
-        }
+        let (Some(mut reader), Some(place)) = (self.reader.take(), self.place.take()) else {
+            return;
+        };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let writer = Arc::clone(&self.writer);
+        runtime.spawn(async move {
+            let closed = async {
+                let _ = writer.close().await;
+                while let Some(message) = reader.wait().await {
+                    if matches!(message, ChannelMsg::Close) {
+                        break;
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(CLOSE_WAIT, closed).await;
+            place.free();
+        });
     }
 }
