@@ -202,10 +202,8 @@ impl Deployment {
             attempt: 1,
         };
         let done = self.execute(draft, Mode::Tolerant, false).await?;
-        if !done.left_out.is_empty() {
-            self.take_out().await?;
-        }
         let answer = done.result.map_err(Stop::Failed)?;
+        self.take_out().await?;
         if let Some(effect) = effect {
             let due = self.points.after(&self.fleet, &effect, &gained);
             self.run_steps(due).await?;

@@ -85,14 +85,19 @@ pub(crate) fn check(fleet: &Fleet) -> Result<(), Failure> {
     }
     let served: Vec<usize> =
         fleet.places().filter(|place| fleet.reaches(*place, fleet.distribution())).collect();
+    let ill: Vec<usize> =
+        served.iter().copied().filter(|place| !fleet.state(*place).proven).collect();
+    if !ill.is_empty() {
+        return early(format!("{} traffic without being healthy", gets(&told(&ill), &ill)));
+    }
     let elsewhere: Vec<usize> = served
         .iter()
         .copied()
-        .filter(|place| fleet.state(*place).left_out.is_none())
-        .filter(|place| !fleet.renewed(*place) || !fleet.state(*place).proven)
+        .filter(|place| fleet.state(*place).left_out.is_none() && !fleet.renewed(*place))
         .collect();
     if !elsewhere.is_empty() {
-        return early(format!("{} still get traffic for another release", told(&elsewhere)));
+        let gets = gets(&told(&elsewhere), &elsewhere);
+        return early(format!("{gets} traffic for another release still"));
     }
     somewhere(served.iter().any(|place| fleet.renewed(*place)), fleet)
 }
@@ -103,6 +108,10 @@ fn somewhere(any: bool, fleet: &Fleet) -> Result<(), Failure> {
 
 fn is(names: &str, places: &[usize]) -> String {
     format!("{names} {}", if places.len() == 1 { "is" } else { "are" })
+}
+
+fn gets(names: &str, places: &[usize]) -> String {
+    format!("{names} {}", if places.len() == 1 { "gets" } else { "get" })
 }
 
 fn early(what: String) -> Result<(), Failure> {

@@ -208,10 +208,6 @@ impl Fleet {
         &self.states[place]
     }
 
-    pub(crate) fn target(&self, place: usize) -> &Target {
-        &self.brief.targets[place]
-    }
-
     pub(crate) fn name(&self, place: usize) -> &Name {
         &self.brief.targets[place].name
     }

@@ -127,7 +127,7 @@ pub(crate) fn change(fleet: &Fleet, wanted: &Distribution, change: Change) -> Re
 }
 
 /// Nobody who is not proven gets more than before.
-fn unproven(fleet: &Fleet, wanted: &Distribution) -> Result<(), Failure> {
+pub(crate) fn unproven(fleet: &Fleet, wanted: &Distribution) -> Result<(), Failure> {
     let before = fleet.ready_members(fleet.distribution());
     let after = fleet.ready_members(wanted);
     let gains = |place: usize| {

@@ -22,6 +22,10 @@ mod points;
 mod recorder;
 mod rules;
 mod subject;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 mod traffic;
 mod trail;
 mod undo;

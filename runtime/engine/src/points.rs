@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     effect::Effect,
+    ending,
     failure::{Code, Failure},
     fleet::Fleet,
     rules::Point,
@@ -24,14 +25,14 @@ pub(crate) struct Due {
 pub(crate) struct Points {
     begun: BTreeSet<usize>,
     done: BTreeSet<usize>,
-    /// All traffic was on the release before anything happened.
+    /// All traffic was on the release, everywhere, before anything happened.
     was_there: bool,
 }
 
 impl Points {
     /// Nothing has run; the fleet is as it was found.
     pub(crate) fn new(fleet: &Fleet) -> Self {
-        Self { was_there: all_traffic(fleet), ..Self::default() }
+        Self { was_there: ending::check(fleet).is_ok(), ..Self::default() }
     }
 
     /// A step begins.
@@ -80,7 +81,8 @@ impl Points {
         due
     }
 
-    /// Steps after the effect, given the targets that gained traffic by it.
+    /// Steps after the effect, given the targets that gained traffic by it. All traffic is on the
+    /// release once no target waits for it any more; not while the last one is being switched.
     pub(crate) fn after(
         &self,
         fleet: &Fleet,
@@ -93,7 +95,7 @@ impl Points {
             effect,
             Effect::Activate { .. } | Effect::Apply { .. } | Effect::AwaitHealthy { .. }
         );
-        if may_complete && !self.was_there && all_traffic(fleet) {
+        if may_complete && !self.was_there && ending::check(fleet).is_ok() {
             due.extend(self.rest(fleet));
         }
         due
@@ -137,19 +139,4 @@ pub(crate) fn gains(fleet: &Fleet, effect: &Effect) -> BTreeSet<Name> {
             .collect(),
         _ => BTreeSet::new(),
     }
-}
-
-/// Whether all traffic is on the release, but for targets that were left out.
-pub(crate) fn all_traffic(fleet: &Fleet) -> bool {
-    let mut any = false;
-    for place in fleet.places().filter(|place| fleet.state(*place).left_out.is_none()) {
-        if fleet.balanced() && !fleet.gets_traffic(place) {
-            continue;
-        }
-        if !fleet.renewed(place) || !fleet.state(place).proven {
-            return false;
-        }
-        any = true;
-    }
-    any
 }

@@ -10,6 +10,7 @@ use crate::{
     fleet::{Distribution, Fleet, Presence},
     guard::{self, Change},
     subject::Name,
+    traffic::Admission,
     trail::{Item, StepDone, Trail, What},
 };
 
@@ -113,7 +114,7 @@ impl Walk {
             let unproven = !fleet.state(place).proven;
             let held = self.held.contains(&place) && !fleet.gets_traffic(place);
             if fleet.reaches(place, &wanted) && (unproven || held) {
-                wanted.admissions[place] = crate::traffic::Admission::Out;
+                wanted.admissions[place] = Admission::Out;
             }
         }
         wanted
@@ -179,18 +180,23 @@ impl Walk {
         }
     }
 
-    /// Takes those out of the traffic which did not get well, where their group can do without.
+    /// Takes those out of the traffic which did not get well, group by group, where nobody else
+    /// who is not well would get their part.
     fn out(&self, fleet: &Fleet, releases: &BTreeMap<Name, Option<Name>>) -> Option<Effect> {
         if !fleet.balanced() || self.balancer_failed {
             return None;
         }
         let mut wanted = fleet.distribution().clone();
-        let mut ready = fleet.ready_members(&wanted);
-        for place in releases.keys().filter_map(|name| fleet.place(name.as_str())) {
-            let group = fleet.state(place).group;
-            if !fleet.state(place).proven && fleet.reaches(place, &wanted) && ready[group] > 1 {
-                wanted.admissions[place] = crate::traffic::Admission::Out;
-                ready[group] -= 1;
+        for group in fleet.groups() {
+            let mut without = wanted.clone();
+            for place in group.members.iter().copied() {
+                let ill = releases.contains_key(fleet.name(place)) && !fleet.state(place).proven;
+                if ill && fleet.reaches(place, &without) {
+                    without.admissions[place] = Admission::Out;
+                }
+            }
+            if without != wanted && guard::change(fleet, &without, Change::Undo).is_ok() {
+                wanted = without;
             }
         }
         (wanted != *fleet.distribution()).then(|| fleet.apply(wanted, fleet.rules().drain_ms).effect)

@@ -20,8 +20,6 @@ pub(super) struct Done {
     pub(super) result: Result<Answer, Failure>,
     /// Targets on which it failed.
     pub(super) failed: BTreeSet<Name>,
-    /// Targets that are left out from here on.
-    pub(super) left_out: Vec<usize>,
 }
 
 impl Deployment {
@@ -53,7 +51,7 @@ impl Deployment {
         }
         self.trail.add(intent, Some(&outcome));
         ended?;
-        Ok(Done { result: settled.result, failed, left_out: settled.left_out })
+        Ok(Done { result: settled.result, failed })
     }
 
     /// What is known of the world, from the world itself.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fleet, at_most};
+use super::{Distribution, Fleet, Resolution, at_most};
 use crate::{
     failure::{Code, Failure},
-    phrase,
+    guard, phrase,
     subject::Name,
     traffic::Admission,
 };
@@ -61,18 +61,19 @@ impl Fleet {
     }
 
     /// The traffic without those that were left out and are not proven, where it is not that
-    /// already.
-    pub(crate) fn without_left_out(&self) -> Option<super::Resolution> {
-        if !self.balanced() {
+    /// already, and as soon as nobody else who is not proven would get their part.
+    pub(crate) fn without_left_out(&self) -> Option<Resolution> {
+        if !self.balanced() || self.states.iter().all(|state| state.left_out.is_none()) {
             return None;
         }
         let mut wanted = self.distribution.clone();
         self.keep_out(&mut wanted);
-        (wanted != self.distribution).then(|| self.apply(wanted, self.rules().drain_ms))
+        let new = wanted != self.distribution && guard::unproven(self, &wanted).is_ok();
+        new.then(|| self.apply(wanted, self.rules().drain_ms))
     }
 
     /// Those that were left out and are not proven get nothing.
-    pub(super) fn keep_out(&self, wanted: &mut super::Distribution) {
+    pub(super) fn keep_out(&self, wanted: &mut Distribution) {
         for (state, admission) in self.states.iter().zip(&mut wanted.admissions) {
             if state.left_out.is_some() && !state.proven {
                 *admission = Admission::Out;

@@ -1,0 +1,14 @@
+//! For tests of the engine and of whoever uses it: a world in memory that things can go wrong
+//! in, a journal in memory that a process can die over, and someone to listen.
+
+mod brief;
+mod journal;
+mod listen;
+mod world;
+
+pub use self::{
+    brief::{brief, name, rules},
+    journal::{MemoryJournal, Write},
+    listen::{Asked, Silent},
+    world::{Deed, Fault, Kind, MemoryWorld},
+};

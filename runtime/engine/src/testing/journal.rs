@@ -1,0 +1,123 @@
+//! A journal in memory. It can die at any write, before it or after it, as a process would.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::{
+    journal::{Intent, Journal, JournalError, Outcome, Record},
+    subject::Timestamp,
+};
+
+/// When the journal dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// With the write of that number, counted from 0, not done.
+    Before(usize),
+    /// With the write of that number done.
+    After(usize),
+}
+
+/// A journal in memory; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryJournal {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    records: Vec<Record>,
+    verdict: Option<Value>,
+    writes: usize,
+    dies: Option<Write>,
+    dead: bool,
+}
+
+impl MemoryJournal {
+    /// An empty journal.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Everything written, oldest first.
+    pub fn records(&self) -> Vec<Record> {
+        self.lock().records.clone()
+    }
+
+    /// The verdict, where one was written.
+    pub fn verdict(&self) -> Option<Value> {
+        self.lock().verdict.clone()
+    }
+
+    /// How often something was written.
+    pub fn writes(&self) -> usize {
+        self.lock().writes
+    }
+
+    /// Lets it die there.
+    pub fn dies(&self, at: Write) {
+        self.lock().dies = Some(at);
+    }
+
+    /// Brings it back to life, as another process finds it.
+    pub fn revive(&self) {
+        let mut inner = self.lock();
+        inner.dead = false;
+        inner.dies = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Inner)) -> Result<(), JournalError> {
+        let mut inner = self.lock();
+        let number = inner.writes;
+        let dead = || Err(JournalError::Store("the process died".into()));
+        if inner.dead || inner.dies == Some(Write::Before(number)) {
+            inner.dead = true;
+            return dead();
+        }
+        change(&mut inner);
+        inner.writes += 1;
+        if inner.dies == Some(Write::After(number)) {
+            inner.dead = true;
+            return dead();
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn add(&mut self, intent: &Intent, outcome: Option<Outcome>) {
+        let expected = self.records.len() as u64 + 1;
+        assert_eq!(intent.sequence, expected, "records count without a gap");
+        self.records.push(Record { intent: intent.clone(), outcome });
+    }
+}
+
+#[async_trait]
+impl Journal for MemoryJournal {
+    async fn begin(&mut self, intent: &Intent) -> Result<(), JournalError> {
+        self.write(|inner| inner.add(intent, None))
+    }
+
+    async fn end(&mut self, sequence: u64, outcome: &Outcome) -> Result<(), JournalError> {
+        self.write(|inner| {
+            let found =
+                inner.records.iter_mut().find(|record| record.intent.sequence == sequence);
+            let record = found.expect("an outcome follows its intent");
+            assert!(record.outcome.is_none(), "an outcome is written once");
+            record.outcome = Some(outcome.clone());
+        })
+    }
+
+    async fn note(&mut self, intent: &Intent, outcome: &Outcome) -> Result<(), JournalError> {
+        self.write(|inner| inner.add(intent, Some(outcome.clone())))
+    }
+
+    async fn close(&mut self, verdict: &Value, _at: Timestamp) -> Result<(), JournalError> {
+        self.write(|inner| inner.verdict = Some(verdict.clone()))
+    }
+}
