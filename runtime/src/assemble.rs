@@ -14,7 +14,6 @@ use engine::{
 };
 use host::{Assignment, Services, Worker};
 use machines::{Fence, Machine, Machines};
-use serde_json::{Value, json};
 use store::{Blob, KnownRelease, Lease, PluginPin, ReleaseQuery};
 
 use crate::{
@@ -25,7 +24,7 @@ use crate::{
     log::Log,
     notify::Notifier,
     release::{Artifacts, Found},
-    report::{Problem, Reason},
+    report::{self, Problem, Reason},
     services::{PluginLog, SecretSource, SecretSources, StoreAudit, StoreLocks, StoreNotes},
     site::Site,
     strategy::Strategy,
@@ -92,10 +91,13 @@ impl System {
         releases.extend(found.map(|found| (found.release.id.clone(), found.release.clone())));
         let canonical = site.configuration.canonical().to_string().into_bytes();
         let balancer = maker.balancer().await?;
-        let traits = balancer.as_ref().map(|(_, traits)| traits.names.as_slice());
+        let strategy = maker.strategy()?;
+        if let Some((driver, traits)) = &balancer {
+            maker.suits(&strategy, driver, traits)?;
+        }
         Ok(Self {
             configuration: Blob { digest: catalogue::digest(&canonical), bytes: canonical.into() },
-            strategy: maker.strategy(traits.unwrap_or_default())?,
+            strategy,
             pins: catalogue.iter().map(pin).collect(),
             notifiers: maker.notifiers()?,
             checks: maker.checks(&targets)?,
@@ -251,10 +253,33 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn strategy(&self, traits: &[String]) -> Result<Strategy, Problem> {
+    fn strategy(&self) -> Result<Strategy, Problem> {
         let section = &self.contents.strategy;
         let used = self.used(section)?;
-        Strategy::new(used, section, self.contents, self.services.logs.clone(), traits)
+        let analysis = !self.contents.analysis.is_empty();
+        Ok(Strategy::new(used, section, analysis, self.services.logs.clone()))
+    }
+
+    /// Fails where the strategy needs what the load balancer cannot do.
+    fn suits(
+        &self,
+        strategy: &Strategy,
+        driver: &host::LoadBalancer,
+        traits: &BalancerTraits,
+    ) -> Result<(), Problem> {
+        let lacks = strategy.lacks(traits);
+        if lacks.is_empty() {
+            return Ok(());
+        }
+        let configuration = &self.site.configuration;
+        let title = format!(
+            "strategy `{}` needs of a load balancer what `{}` cannot do: {}",
+            self.contents.strategy.name,
+            driver.worker().plugin().name(),
+            lacks.join(", "),
+        );
+        let problem = configuration.problem("/strategy/use", "needs", title);
+        Err(report::one(configuration, problem))
     }
 
     fn platforms(&self, targets: &[Target]) -> Result<BTreeMap<Name, host::Platform>, Problem> {
@@ -273,8 +298,8 @@ impl Maker<'_> {
         let machine = self.machine(section.on.as_deref().unwrap_or(HERE))?;
         let worker = self.worker(&section.plugin, machine)?;
         let driver = host::LoadBalancer::new(worker).map_err(misused)?;
-        let names = driver.traits(&look("traits")).await.map_err(unusable)?;
-        Ok(Some((driver, BalancerTraits { names })))
+        let traits = driver.traits(&look("traits")).await.map_err(unusable)?;
+        Ok(Some((driver, traits)))
     }
 
     fn checks(&self, targets: &[Target]) -> Result<Vec<Check>, Problem> {
@@ -472,13 +497,4 @@ fn suffix(digest: &str) -> String {
     let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
     let start: String = hex.chars().take(4).collect();
     format!("{start}{:04x}", std::process::id() & 0xffff)
-}
-
-/// What a strategy is told beside its targets.
-pub(crate) fn details(contents: &Contents, traits: &[String]) -> Value {
-    json!({
-        "balancer": contents.load_balancer.is_some(),
-        "analysis": !contents.analysis.is_empty(),
-        "traits": traits,
-    })
 }

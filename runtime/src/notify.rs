@@ -180,7 +180,12 @@ async fn tell(
 ) -> Result<(), Failure> {
     let event = host::Notice {
         kind: notice.occasion.as_str().to_owned(),
-        brief: brief.clone(),
+        deployment: brief.id.clone(),
+        application: brief.application.clone(),
+        environment: brief.environment.clone(),
+        release: brief.release.clone(),
+        previous: brief.previous.clone(),
+        strategy: brief.strategy.clone(),
         actor: actor.to_owned(),
         message: notice.message.clone(),
         at: notice.at,
@@ -197,7 +202,7 @@ async fn tell(
             timeout: Some(ATTEMPT),
             ..host::CallContext::new(format!("{}/notice/{}/{count}", brief.id, notifier.name))
         };
-        match notifier.worker.notify(&context, &event).await {
+        match notifier.worker.notify(&event, &context).await {
             Err(_) if attempt <= notifier.retries => {}
             result => return result,
         }

@@ -4,67 +4,68 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use configuration::{Contents, PluginUse};
-use engine::{Brief, Deployment, Failure, Name};
-use host::{LogSink, StrategyPlugin};
+use configuration::PluginUse;
+use engine::{BalancerTraits, Brief, Deployment, Failure, Name, Strategy as _, World};
+use host::{LogSink, Plugin, StrategyPlugin};
 use serde_json::Value;
 
-use crate::{
-    assemble,
-    catalogue::Used,
-    report::{Problem, Reason},
-};
+use crate::catalogue::Used;
 
 /// Decides in what order targets get a release, and how traffic follows.
 pub(crate) struct Strategy {
-    plugin: StrategyPlugin,
+    plugin: Plugin,
     wasm: Bytes,
-    manifest: Value,
-    schema: Value,
     settings: Value,
-    details: Value,
+    analysis: bool,
+    logs: Arc<dyn LogSink>,
 }
 
 impl Strategy {
-    /// Puts a strategy together.
+    /// Puts a strategy together. `analysis` says whether the operator has one.
     pub(crate) fn new(
         used: &Used,
         section: &PluginUse,
-        contents: &Contents,
+        analysis: bool,
         logs: Arc<dyn LogSink>,
-        traits: &[String],
-    ) -> Result<Self, Problem> {
-        let description = used.plugin.description();
-        let plugin = StrategyPlugin::new(used.plugin.clone(), logs)
-            .map_err(|error| Problem::new(Reason::Configuration, error.to_string()))?;
-        Ok(Self {
-            plugin,
+    ) -> Self {
+        Self {
+            plugin: used.plugin.clone(),
             wasm: used.wasm.clone(),
-            manifest: description.details.clone(),
-            schema: description.settings_schema.clone(),
             settings: section.settings.clone(),
-            details: assemble::details(contents, traits),
-        })
+            analysis,
+            logs,
+        }
+    }
+
+    fn manifest(&self) -> &Value {
+        &self.plugin.description().details
     }
 
     /// Groups that may end without traffic and on another release: those that the setting names
     /// to which the manifest points.
     pub(crate) fn idle_groups(&self) -> Vec<Name> {
-        let Some(pointer) = self.manifest["idle-groups"].as_str() else { return Vec::new() };
+        let Some(pointer) = self.manifest()["idle-groups"].as_str() else { return Vec::new() };
         let default = format!("/properties{pointer}/default");
-        let groups = self.settings.pointer(pointer).or_else(|| self.schema.pointer(&default));
+        let groups = self.settings.pointer(pointer).or_else(|| self.plugin.description().settings_schema.pointer(&default));
         let groups = groups.and_then(Value::as_array).into_iter().flatten();
         groups.filter_map(|group| Some(Name::from(group.as_str()?))).collect()
     }
 
+    /// What it needs of a load balancer that this one does not have.
+    pub(crate) fn lacks(&self, balancer: &BalancerTraits) -> Vec<String> {
+        let needs = self.manifest()["needs"].as_array().into_iter().flatten();
+        let needs = needs.filter_map(Value::as_str);
+        needs.filter(|need| !balancer.has(need)).map(str::to_owned).collect()
+    }
+
     /// Whether it says of itself that it takes the application down.
     pub(crate) fn accepts_downtime(&self) -> bool {
-        self.manifest["downtime"].as_bool().unwrap_or(false)
+        self.manifest()["downtime"].as_bool().unwrap_or(false)
     }
 
     /// The digest of its component.
     pub(crate) fn digest(&self) -> &str {
-        self.plugin.plugin().digest()
+        self.plugin.digest()
     }
 
     /// Its component.
@@ -72,19 +73,17 @@ impl Strategy {
         Arc::from(&*self.wasm)
     }
 
-    /// Runs it to its end.
+    /// Runs it to its end, in a deployment that has begun.
     pub(crate) async fn run(
         &self,
         brief: &Brief,
         deployment: &mut Deployment,
     ) -> Result<(), Failure> {
-        let active = deployment.fleet().map(|fleet| fleet.active()).unwrap_or_default();
-        let subject = host::StrategyDeployment {
-            brief,
-            active,
-            region: None,
-            details: self.details.clone(),
-        };
-        self.plugin.run(&subject, &self.settings, deployment).await
+        let nothing = World::default();
+        let world = deployment.found().unwrap_or(&nothing);
+        let subject = host::Deployment::new(brief, world, self.analysis);
+        let (plugin, logs) = (self.plugin.clone(), self.logs.clone());
+        let mut strategy = StrategyPlugin::new(plugin, subject, self.settings.clone(), logs)?;
+        strategy.run(deployment).await
     }
 }

@@ -54,10 +54,10 @@ impl Tidying {
         brief: &Brief,
     ) -> Result<(), engine::Failure> {
         let target = self.subject.target(name)?;
-        let installed = platform.installed(&self.subject.aside("prune", name, CALL), target).await?;
-        let active = platform.active(&self.subject.aside("prune", name, CALL), target).await?;
+        let installed = platform.installed(target, &self.subject.aside("prune", name, CALL)).await?;
+        let active = platform.active(target, &self.subject.aside("prune", name, CALL)).await?;
         let mut kept: BTreeSet<&str> = BTreeSet::from([brief.release.id.as_str()]);
-        kept.extend(active.as_deref());
+        kept.extend(active.as_ref().map(Name::as_str));
         kept.extend(brief.previous.iter().map(|release| release.id.as_str()));
         // What was current most recently is kept first, then whatever is newest by its name.
         let complete = || installed.iter().filter(|each| each.complete).map(|each| each.id.as_str());
@@ -72,7 +72,7 @@ impl Tidying {
         let room = self.keep.saturating_sub(kept.len());
         let broken = installed.iter().filter(|each| !each.complete).map(|each| each.id.as_str());
         for id in rest.into_iter().skip(room).chain(broken) {
-            platform.remove(&self.subject.aside("prune", name, CALL), target, id).await?;
+            platform.remove(target, id, &self.subject.aside("prune", name, CALL)).await?;
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ struct Picture {
     open: Vec<Deployment>,
     last: Option<Deployment>,
     /// By target: the release that runs, or why that is not known.
-    active: BTreeMap<Name, Result<Option<String>, String>>,
+    active: BTreeMap<Name, Result<Option<Name>, String>>,
     reading: Option<Result<Reading, String>>,
 }
 
@@ -61,7 +61,7 @@ async fn look(site: &Site, system: &System) -> Result<Picture, Problem> {
     let active = system.platforms().iter().map(|(name, platform)| async move {
         let target = system.targets().iter().find(|target| target.name == *name);
         let found = match target {
-            Some(target) => platform.active(&assemble::look("status"), target).await,
+            Some(target) => platform.active(target, &assemble::look("status")).await,
             None => Ok(None),
         };
         (name.clone(), found.map_err(|failure| failure.message))
@@ -69,7 +69,7 @@ async fn look(site: &Site, system: &System) -> Result<Picture, Problem> {
     let active = future::join_all(active).await.into_iter().collect();
     let reading = match system.driver() {
         Some(driver) => {
-            let read = driver.read(&assemble::look("status"), system.targets()).await;
+            let read = driver.read(system.targets(), &assemble::look("status")).await;
             Some(read.map_err(|failure| failure.message))
         }
         None => None,
@@ -117,7 +117,7 @@ fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
             target.name.to_string(),
             target.group.to_string(),
             match picture.active.get(&target.name) {
-                Some(Ok(Some(release))) => release.clone(),
+                Some(Ok(Some(release))) => release.to_string(),
                 Some(Err(_)) => "?".to_owned(),
                 _ => "-".to_owned(),
             },

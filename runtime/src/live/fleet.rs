@@ -42,7 +42,7 @@ impl Live {
         };
         self.on_each(targets, |target, platform| async move {
             let context = self.subject.call(call, target.name.as_str(), PLATFORM_CALL);
-            platform.install(&context, target, release).await
+            platform.install(target, release, &context).await
         })
         .await
     }
@@ -51,7 +51,7 @@ impl Live {
         self.on_each(&super::names(releases), |target, platform| async move {
             let release: &Release = self.subject.release(&releases[&target.name])?;
             let context = self.subject.call(call, target.name.as_str(), PLATFORM_CALL);
-            platform.activate(&context, target, release).await
+            platform.activate(target, release, &context).await
         })
         .await
     }
@@ -59,7 +59,7 @@ impl Live {
     pub(super) async fn deactivate(&self, targets: &BTreeSet<Name>, call: &Call) -> Report {
         self.on_each(targets, |target, platform| async move {
             let context = self.subject.call(call, target.name.as_str(), PLATFORM_CALL);
-            platform.deactivate(&context, target).await
+            platform.deactivate(target, &context).await
         })
         .await
     }
@@ -72,7 +72,7 @@ impl Live {
     ) -> Report {
         self.on_each(targets, |target, platform| async move {
             let context = self.subject.call(call, target.name.as_str(), PLATFORM_CALL);
-            platform.remove(&context, target, release.as_str()).await
+            platform.remove(target, release.as_str(), &context).await
         })
         .await
     }
@@ -115,7 +115,7 @@ async fn look(
     let observation = Call { sequence: 0, attempt: 1, monitored: BTreeMap::new(), undoing: false };
     let part = format!("look/{name}");
     let context = subject.call(&observation, &part, PLATFORM_CALL);
-    let active = platform.active(&context, target).await?;
-    let installed: Vec<Installed> = platform.installed(&context, target).await?;
-    Ok(TargetState { active: active.map(Name::from), installed })
+    let active = platform.active(target, &context).await?;
+    let installed: Vec<Installed> = platform.installed(target, &context).await?;
+    Ok(TargetState { active, installed })
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use engine::{Call, Code, Failure, Name, Release, Report, Target, Timestamp};
 use futures::future;
+use host::HealthStatus;
 use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
@@ -187,9 +188,12 @@ impl Check {
         };
         let part = format!("check/{}", target.name);
         let context = subject.call(call, &part, self.timeout);
-        match worker.check(&context, target, release).await {
-            Ok(report) if report.status == "healthy" => Ok(()),
-            Ok(report) => Err(format!("{}: {}", report.status, report.message)),
+        match worker.check(target, release, &context).await {
+            Ok(report) if report.status == HealthStatus::Healthy => Ok(()),
+            Ok(report) if report.status == HealthStatus::Degraded => {
+                Err(format!("degraded: {}", report.message))
+            }
+            Ok(report) => Err(report.message),
             Err(failure) => Err(failure.message),
         }
     }

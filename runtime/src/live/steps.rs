@@ -46,7 +46,7 @@ impl Live {
             Location::Once(worker) => {
                 let occasion = step.occasion(point, targets);
                 let context = self.subject.call(call, "step", step.timeout);
-                match worker.run(&context, &occasion).await {
+                match worker.run(&occasion, &context).await {
                     Ok(value) => Report { value, ..Report::default() },
                     Err(failure) => Report::failed(step.named(failure)),
                 }
@@ -57,7 +57,7 @@ impl Live {
                     let name = target.name.clone();
                     let context = self.subject.call(call, &format!("step/{name}"), step.timeout);
                     let occasion = step.occasion(point, vec![target]);
-                    Some(async move { (name, worker.run(&context, &occasion).await) })
+                    Some(async move { (name, worker.run(&occasion, &context).await) })
                 });
                 gather(step, future::join_all(runs).await)
             }
@@ -78,7 +78,7 @@ impl Live {
             Location::Once(worker) => {
                 let occasion = step.occasion(point, targets);
                 let context = self.subject.call(call, "undo-step", step.timeout);
-                match worker.undo(&context, &occasion, outcome).await {
+                match worker.undo(&occasion, outcome, &context).await {
                     Ok(()) => Report::default(),
                     Err(failure) => Report::failed(step.named(failure)),
                 }
@@ -92,7 +92,7 @@ impl Live {
                     let outcome = outcome.get(name.as_str()).cloned().unwrap_or(Value::Null);
                     let occasion = step.occasion(point, vec![target]);
                     Some(async move {
-                        let undone = worker.undo(&context, &occasion, &outcome).await;
+                        let undone = worker.undo(&occasion, &outcome, &context).await;
                         (name, undone.map(|()| Value::Null))
                     })
                 });
@@ -108,7 +108,18 @@ impl Live {
 
 impl Step {
     fn occasion(&self, point: Point, targets: Vec<Target>) -> host::Occasion {
-        host::Occasion { brief: self.brief.clone(), point, targets, details: json!({}) }
+        let brief = &self.brief;
+        host::Occasion {
+            deployment: brief.id.clone(),
+            application: brief.application.clone(),
+            environment: brief.environment.clone(),
+            point,
+            purpose: brief.purpose,
+            release: brief.release.clone(),
+            previous: brief.previous.clone(),
+            targets,
+            details: json!({}),
+        }
     }
 
     fn named(&self, mut failure: Failure) -> Failure {

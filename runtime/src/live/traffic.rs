@@ -44,11 +44,11 @@ impl Balancer {
     /// Reads it before the first operation.
     pub(super) async fn look(&self, subject: &Subject) -> Result<Reading, Failure> {
         let call = Call { sequence: 0, attempt: 1, monitored: BTreeMap::new(), undoing: false };
-        self.driver.read(&subject.call(&call, "look", CALL), &self.targets).await
+        self.driver.read(&self.targets, &subject.call(&call, "look", CALL)).await
     }
 
     pub(super) async fn read(&self, subject: &Subject, call: &Call) -> Report {
-        match self.driver.read(&subject.call(call, "read", CALL), &self.targets).await {
+        match self.driver.read(&self.targets, &subject.call(call, "read", CALL)).await {
             Ok(reading) => Report { reading: Some(reading), ..Report::default() },
             Err(failure) => Report::failed(failure),
         }
@@ -76,7 +76,7 @@ impl Balancer {
             self.introduce(subject, change, call).await?;
         }
         let context = subject.call(call, "apply", CALL);
-        self.driver.apply(&context, &self.targets, change.traffic).await?;
+        self.driver.apply(change.traffic, &self.targets, None, &context).await?;
         self.last = Some(change.traffic.clone());
         let reading = self
             .until(subject, call, |reading| {
@@ -112,7 +112,7 @@ impl Balancer {
             return Ok(());
         }
         let context = subject.call(call, "introduce", CALL);
-        self.driver.apply(&context, &self.targets, &first).await?;
+        self.driver.apply(&first, &self.targets, None, &context).await?;
         let up = |reading: &Reading| {
             let down = reading.members.iter().find(|member| {
                 change.joining.contains(&member.target) && member.up == Some(false)
@@ -135,7 +135,7 @@ impl Balancer {
         let end = Instant::now() + settles;
         for look in 0_usize.. {
             let context = subject.call(call, "read", CALL);
-            let reading = self.driver.read(&context, &self.targets).await?;
+            let reading = self.driver.read(&self.targets, &context).await?;
             match satisfied(&reading) {
                 Ok(()) => return Ok(reading),
                 Err(difference) if Instant::now() >= end => {
@@ -173,7 +173,7 @@ impl Balancer {
             }
             sleep(LOOKS[look.min(LOOKS.len() - 1)].min(end - Instant::now())).await;
             let context = subject.call(call, "read", CALL);
-            reading = self.driver.read(&context, &self.targets).await?;
+            reading = self.driver.read(&self.targets, &context).await?;
         }
         unreachable!("the loop ends by itself")
     }
