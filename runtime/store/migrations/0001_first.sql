@@ -1,6 +1,6 @@
 -- The first schema. Portable: BIGINT for whole numbers, TEXT for words and JSON, times in
 -- milliseconds since 1970. Elsewhere BLOB has another name, and WITHOUT ROWID does not exist:
--- here it saves each record an index, and so half of what its commit writes.
+-- here it saves a row an index of its own, and so half of what its commit writes.
 
 CREATE TABLE leases (
     application TEXT NOT NULL,
@@ -110,7 +110,7 @@ CREATE TABLE audit (
     host TEXT NOT NULL,
     details TEXT NOT NULL,
     hash TEXT NOT NULL -- over the hash of the row before and this row
-);
+) WITHOUT ROWID;
 CREATE INDEX audit_by_deployment ON audit (deployment);
 
 -- One row: where the audit ends.

@@ -46,9 +46,7 @@ impl SqliteJournal {
         work: impl FnOnce(&mut Change<'_>, &Ticket) -> Result<(), JournalError> + Send + 'static,
     ) -> Result<(), JournalError> {
         let ticket = Arc::clone(&self.ticket);
-        self.jobs
-            .call(move |database| database.change(|change| work(change, &ticket)))
-            .await
+        self.jobs.change(move |change| work(change, &ticket)).await
     }
 }
 

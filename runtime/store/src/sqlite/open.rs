@@ -6,7 +6,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -17,6 +17,9 @@ use crate::error::StoreError;
 /// How long a statement waits for another process that is writing. Longer than any transaction
 /// of ours takes on a slow disk, shorter than the shortest lease.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between two attempts at what SQLite does not wait for itself.
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 /// Statements kept prepared: more than there are in this crate.
 const STATEMENTS_MAX: usize = 128;
@@ -98,9 +101,7 @@ fn prepare(
     }
     // Nothing is changed before the file is known to be ours.
     let version = check(connection, path, migrations.len())?;
-    let mode: String = connection
-        .query_row("PRAGMA journal_mode = wal", [], |row| row.get(0))
-        .map_err(sql)?;
+    let mode = switch(connection).map_err(sql)?;
     if mode != "wal" {
         return Err(StoreError::Unopened {
             path: path.to_owned(),
@@ -118,6 +119,24 @@ fn prepare(
         migrate(connection, path, migrations)
     } else {
         Ok(())
+    }
+}
+
+/// Turns the write-ahead log on; says what the mode is then.
+fn switch(connection: &Connection) -> rusqlite::Result<String> {
+    let patience = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        let mode = connection.query_row("PRAGMA journal_mode = wal", [], |row| row.get(0));
+        match mode {
+            // Where two make the same file at once, SQLite tells one of them without waiting.
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && Instant::now() < patience =>
+            {
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            other => return other,
+        }
     }
 }
 

@@ -20,15 +20,17 @@ use super::{
 };
 use crate::error::StoreError;
 
-/// Work for the thread; none closes the connection.
-type Job = Option<Box<dyn FnOnce(&mut Database) + Send>>;
+/// Work for the thread; none ends it.
+type Job = Option<Box<dyn FnOnce(&Shared) + Send>>;
+
+/// The connection; none once it is closed.
+type Shared = Mutex<Option<Database>>;
 
 /// Has work done on the connection. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Jobs {
     sender: mpsc::Sender<Job>,
-    /// None once it is closed.
-    database: Arc<Mutex<Option<Database>>>,
+    database: Arc<Shared>,
     waiting: Arc<Waiting>,
     pub(super) path: Arc<Path>,
 }
@@ -77,9 +79,17 @@ impl Jobs {
         E: From<StoreError> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let job: Job = Some(Box::new(move |database: &mut Database| {
-            // An answer that nobody waits for any more is dropped; the work is done.
-            let _ = sender.send(work(database));
+        let job: Job = Some(Box::new(move |shared| {
+            // Work that panicked before left the connection in doubt: it counts as closed.
+            let answer = shared
+                .lock()
+                .ok()
+                .and_then(|mut database| database.as_mut().map(work));
+            // The connection is free again before anyone hears of it. An answer that nobody
+            // waits for any more is dropped; the work is done.
+            if let Some(answer) = answer {
+                let _ = sender.send(answer);
+            }
         }));
         self.sender.send(job).map_err(|_| self.closed())?;
         receiver.await.map_err(|_| self.closed())?
@@ -116,8 +126,10 @@ impl Jobs {
     pub(super) fn wait(&self, add: impl FnOnce(&mut Pending)) {
         if self.waiting.add(add) {
             // Where this fails it goes on waiting, and the next change fails, too.
-            let _ = self.sender.send(Some(Box::new(|database| {
-                let _ = database.flush();
+            let _ = self.sender.send(Some(Box::new(|shared| {
+                if let Ok(Some(database)) = shared.lock().as_deref_mut() {
+                    let _ = database.flush();
+                }
             })));
         }
     }
@@ -134,16 +146,9 @@ impl Jobs {
     }
 }
 
-fn run(receiver: &mpsc::Receiver<Job>, shared: &Mutex<Option<Database>>) {
+fn run(receiver: &mpsc::Receiver<Job>, shared: &Shared) {
     while let Ok(Some(work)) = receiver.recv() {
-        // Work that panicked left the connection in doubt: from here on it is closed.
-        let Ok(mut database) = shared.lock() else {
-            return;
-        };
-        let Some(database) = database.as_mut() else {
-            return;
-        };
-        work(database);
+        work(shared);
     }
     let database = shared.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(mut database) = database {
