@@ -156,12 +156,12 @@ impl System {
         Rules {
             minimum_serving: limits.minimum_serving.map(count),
             tolerate: count(limits.tolerate),
-            drain_ms: limits.drain.as_millis(),
+            drain_ms: limits.drain.as_ms(),
             downtime: limits.downtime || self.strategy.accepts_downtime(),
             idle,
             health: Health {
                 unchecked: limits.unchecked,
-                timeout_ms: limits.health_timeout.as_millis(),
+                timeout_ms: limits.health_timeout.as_ms(),
             },
             automatic_rollback: contents.rollback.automatic,
             steps: contents.steps.iter().map(step).collect(),
@@ -379,7 +379,7 @@ impl Maker<'_> {
             }
             if let Some(memory) = own.limits.memory {
                 assignment.limits.memory_max =
-                    usize::try_from(memory.bytes()).unwrap_or(usize::MAX);
+                    usize::try_from(memory.as_bytes()).unwrap_or(usize::MAX);
             }
             if let Some(time) = own.limits.time {
                 assignment.time_max = time.into();

@@ -7,7 +7,7 @@ use engine::{
     Brief, Code, Deployment, Event, Failure, Observer, Purpose, Record, Timestamp, Verdict,
     rollback_open,
 };
-use store::{Blob, Lease, LeaseError, NewDeployment, PluginPin, Store};
+use store::{Blob, Lease, LeaseError, NewDeployment, Store};
 use tokio::task::JoinHandle;
 
 use crate::{

@@ -37,10 +37,11 @@ impl Tidying {
             Err(error) => return vec![format!("old releases were not removed: {error}")],
         };
         let past: Vec<Name> = current.into_iter().map(|known| known.release.id).collect();
-        let jobs = self.platforms.iter().map(|(name, platform)| {
-            let past = &past;
-            async move { self.on(name, platform, past, brief).await.err().map(|e| (name, e)) }
-        });
+        let mut jobs = Vec::new();
+        for (name, platform) in &*self.platforms {
+            let job = self.on(name, platform, &past, brief);
+            jobs.push(async move { job.await.err().map(|error| (name, error)) });
+        }
         let failed: Vec<_> = stream::iter(jobs).buffer_unordered(SIDE_BY_SIDE).collect().await;
         let failed = failed.into_iter().flatten();
         failed.map(|(name, error)| format!("old releases stay on {name}: {error}")).collect()

@@ -80,6 +80,12 @@ impl FromStr for Duration {
     }
 }
 
+impl From<Duration> for std::time::Duration {
+    fn from(duration: Duration) -> Self {
+        duration.as_std()
+    }
+}
+
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == 0 {

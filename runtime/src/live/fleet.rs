@@ -15,9 +15,11 @@ impl Live {
     pub(super) async fn look_at_targets(
         &self,
     ) -> (BTreeMap<Name, TargetState>, BTreeMap<Name, Failure>) {
-        let looks = self.platforms.iter().map(|(name, platform)| async move {
-            (name.clone(), look(&self.subject, name, platform).await)
-        });
+        let mut looks = Vec::new();
+        for (name, platform) in &*self.platforms {
+            let looking = look(&self.subject, name, platform);
+            looks.push(async move { (name.clone(), looking.await) });
+        }
         let mut found = BTreeMap::new();
         let mut unreachable = BTreeMap::new();
         let mut looks = stream::iter(looks).buffer_unordered(SIDE_BY_SIDE);
