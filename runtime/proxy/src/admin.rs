@@ -1,6 +1,6 @@
 //! The admin API, for this machine only: reads and replaces the state, and tells how it goes.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, num::ParseIntError, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -172,9 +172,8 @@ impl Api {
     }
 
     async fn write(&self, request: Request<Incoming>) -> Answer {
-        let expected = match expected(request.headers()) {
-            Ok(expected) => expected,
-            Err(answer) => return answer,
+        let Ok(expected) = expected(request.headers()) else {
+            return error(StatusCode::BAD_REQUEST, "If-Match is not a revision");
         };
         let limit = usize::try_from(BYTES_MAX).unwrap_or(usize::MAX);
         let body = Limited::new(request.into_body(), limit).collect();
@@ -253,7 +252,7 @@ fn refused(refusal: &Refusal) -> Answer {
 }
 
 /// The revision that the client goes by.
-fn expected(headers: &HeaderMap) -> Result<Option<u64>, Answer> {
+fn expected(headers: &HeaderMap) -> Result<Option<u64>, ParseIntError> {
     let Some(value) = headers.get(IF_MATCH) else {
         return Ok(None);
     };
@@ -261,14 +260,10 @@ fn expected(headers: &HeaderMap) -> Result<Option<u64>, Answer> {
     if text == "*" {
         return Ok(None);
     }
-    let number = text
+    let quoted = text
         .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .unwrap_or(text);
-    number
-        .parse()
-        .map(Some)
-        .map_err(|_| error(StatusCode::BAD_REQUEST, "If-Match is not a revision"))
+        .and_then(|text| text.strip_suffix('"'));
+    quoted.unwrap_or(text).parse().map(Some)
 }
 
 /// A web page must not get at the API, be it by a name that resolves to loopback or from within

@@ -2,62 +2,59 @@
 
 use std::fmt::Write;
 
-use crate::router::Router;
+use crate::{control::Totals, router::Router};
 
 pub(super) fn text(router: &Router) -> String {
     let mut text = String::new();
     let members = router.upstreams();
-    let totals = router.report().totals;
+    let name = "proxy_requests_total";
     family(
         &mut text,
-        "proxy_requests_total",
+        name,
         "counter",
         "Requests by member and class of the answer.",
     );
     for (group, member) in &members {
         for (class, count) in member.answers().into_iter().enumerate() {
-            let labels = labels(group, member.target());
             let class = if class == 0 {
                 "none".to_owned()
             } else {
                 format!("{class}xx")
             };
-            line(
-                &mut text,
-                "proxy_requests_total",
-                &format!("{labels},status=\"{class}\""),
-                count,
-            );
+            let labels = format!("{},status=\"{class}\"", labels(group, member.target()));
+            line(&mut text, name, &labels, count);
         }
     }
-    family(
-        &mut text,
-        "proxy_active_requests",
-        "gauge",
-        "Requests under way, by member.",
-    );
+    let name = "proxy_active_requests";
+    family(&mut text, name, "gauge", "Requests under way, by member.");
     for (group, member) in &members {
         line(
             &mut text,
-            "proxy_active_requests",
+            name,
             &labels(group, member.target()),
             member.active(),
         );
     }
+    let name = "proxy_member_up";
     family(
         &mut text,
-        "proxy_member_up",
+        name,
         "gauge",
         "Whether the last attempt to connect worked.",
     );
     for (group, member) in &members {
         line(
             &mut text,
-            "proxy_member_up",
+            name,
             &labels(group, member.target()),
             member.is_up().into(),
         );
     }
+    totals(&mut text, &router.report().totals);
+    text
+}
+
+fn totals(text: &mut String, totals: &Totals) {
     for (name, kind, help, value) in [
         (
             "proxy_received_requests_total",
@@ -90,10 +87,9 @@ pub(super) fn text(router: &Router) -> String {
             totals.connections,
         ),
     ] {
-        family(&mut text, name, kind, help);
-        line(&mut text, name, "", value);
+        family(text, name, kind, help);
+        line(text, name, "", value);
     }
-    text
 }
 
 fn family(text: &mut String, name: &str, kind: &str, help: &str) {

@@ -126,13 +126,16 @@ mod tests {
     use super::*;
     use crate::state::{Route, VERSION};
 
-    fn state(pools: &[(&str, f64, &[(&str, &str)])]) -> State {
+    /// Group, share, and the members' targets and addresses.
+    type Asked<'a> = (&'a str, f64, &'a [(&'a str, &'a str)]);
+
+    fn state(pools: &[Asked<'_>]) -> State {
         let member = |(target, address): &(&str, &str)| Member {
             target: (*target).into(),
             address: (*address).into(),
             admission: Admission::Ready,
         };
-        let pool = |(group, percent, members): &(&str, f64, &[(&str, &str)])| Pool {
+        let pool = |(group, percent, members): &Asked<'_>| Pool {
             group: (*group).into(),
             percent: *percent,
             members: members.iter().map(member).collect(),

@@ -1,6 +1,9 @@
 //! The proxy, run as the process it is: the tests start themselves as `PROGRAM proxy run ...`,
 //! put members of their own behind it, and clients that retry nothing before it.
 
+#![expect(clippy::unwrap_used, reason = "what fails here is a test")]
+
+mod as_proxy;
 mod balancing;
 mod changes;
 mod client;
@@ -19,7 +22,7 @@ fn main() -> ExitCode {
     if let ["proxy", "run", options @ ..] =
         &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..]
     {
-        return world::run_proxy(options);
+        return as_proxy::run(options);
     }
     let cases = [
         balancing::CASES,

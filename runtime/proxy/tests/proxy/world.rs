@@ -4,7 +4,6 @@ use std::{
     future::Future,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::ExitCode,
     time::Duration,
 };
 
@@ -170,46 +169,4 @@ pub(crate) fn admitting(
 
 pub(crate) fn any_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
-}
-
-/// This process as the proxy: understands what `Options::to_arguments` writes.
-pub(crate) fn run_proxy(arguments: &[&str]) -> ExitCode {
-    let mut options = Options::new(Vec::new(), Admin::Unix("unset".into()), "unset");
-    let mut tls = (None, None);
-    let mut rest = arguments.iter();
-    let in_ms =
-        |text: &str| Duration::from_millis(text.strip_suffix("ms").unwrap().parse().unwrap());
-    while let Some(name) = rest.next() {
-        let mut value = || *rest.next().unwrap();
-        match *name {
-            "--listen" => options.listen.push(value().parse().unwrap()),
-            "--admin" => options.admin = value().parse().unwrap(),
-            "--state" => options.state = value().into(),
-            "--tls-certificate" => tls.0 = Some(value().into()),
-            "--tls-key" => tls.1 = Some(value().into()),
-            "--workers" => options.workers = value().parse().ok(),
-            "--grace" => options.grace = in_ms(value()),
-            "--response-timeout" => options.response_timeout = in_ms(value()),
-            "--trust-forwarded" => options.trust_forwarded = true,
-            "--take-over" => options.take_over = true,
-            "--detach" => options.detach = true,
-            other => panic!("unknown option {other}"),
-        }
-    }
-    if let (Some(certificate), Some(key)) = tls {
-        options.tls = Some(proxy::Tls { certificate, key });
-    }
-    match proxy::run(options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let mut cause: Option<&dyn std::error::Error> = Some(&error);
-            while let Some(error) = cause {
-                // Standard error is the log here.
-                let _ =
-                    std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{error}\n"));
-                cause = error.source();
-            }
-            ExitCode::FAILURE
-        }
-    }
 }
