@@ -125,14 +125,15 @@ impl Ssh {
         }
     }
 
-    async fn script(&self, script: &Script) -> Result<Vec<Came>, Broken> {
+    async fn script(&self, script: Script) -> Result<Vec<Came>, Broken> {
+        let script = Arc::new(script);
         let connection = self.connection().await.map_err(Broken::Lost)?;
         let shell = connection.shell().await.map_err(Broken::Lost)?;
-        match call(&connection, shell, script).await {
+        match call(&connection, shell, &script).await {
             // A shell that stood ready may have ended meanwhile.
             Err(Broken::NotBegun(_)) => {
                 let shell = connection.new_shell().await.map_err(Broken::Lost)?;
-                call(&connection, shell, script).await
+                call(&connection, shell, &script).await
             }
             called => called,
         }
@@ -217,7 +218,7 @@ impl Machine for Ssh {
     ) -> Result<Vec<Output>, MachineError> {
         let script = Script::of_actions(actions, fence, artifacts).await;
         let script = script.map_err(|error| self.on(error))?;
-        let came = self.script(&script).await.map_err(|broken| {
+        let came = self.script(script).await.map_err(|broken| {
             let command = |index: usize| match actions.get(index) {
                 Some(Action::Run { command } | Action::Start { command, .. }) => {
                     Some(command.clone())
@@ -244,7 +245,7 @@ impl Machine for Ssh {
 
     async fn run(&self, command: &Command, fence: Option<&Fence>) -> Result<Output, MachineError> {
         let script = Script::of_command(command, fence).map_err(|error| self.on(error))?;
-        let came = self.script(&script).await;
+        let came = self.script(script).await;
         let came =
             came.map_err(|broken| self.on(self.broken(broken, |_| Some(command.clone()))))?;
         let Some(came) = came.into_iter().next() else {

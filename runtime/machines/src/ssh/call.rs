@@ -38,27 +38,25 @@ pub(super) enum Broken {
     Lost(MachineError),
 }
 
+/// How long a call that was given up listens for the process that must be ended.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// Has a script done.
 pub(super) async fn call(
     connection: &Arc<Connection>,
     shell: Shell,
-    script: &Script,
+    script: &Arc<Script>,
 ) -> Result<Vec<Came>, Broken> {
+    let collector = Collector::new(Arc::clone(script));
     let mut call = Call {
         connection,
-        shell: Some(shell),
-        process: None,
+        under_way: Some((shell, collector)),
     };
-    let mut collector = Collector::new(script);
-    let heard = call.converse(script, &mut collector).await;
-    if heard.is_ok() {
-        call.process = None;
-    }
-    let sent = heard?;
-    if sent
-        && collector.came_to_its_end()
-        && let Some(shell) = call.shell.take()
-    {
+    let sent = call.converse(script).await?;
+    let Some((shell, collector)) = call.under_way.take() else {
+        return Ok(Vec::new());
+    };
+    if sent && collector.came_to_its_end() {
         connection.keep(shell);
     }
     collector.finish().map_err(Broken::Lost)
@@ -67,31 +65,21 @@ pub(super) async fn call(
 /// Ends what runs when it is dropped before its time.
 struct Call<'a> {
     connection: &'a Arc<Connection>,
-    shell: Option<Shell>,
-    process: Option<i32>,
+    under_way: Option<(Shell, Collector)>,
 }
 
 impl Call<'_> {
     /// Whether all was sent that was there to be sent.
-    async fn converse(
-        &mut self,
-        script: &Script,
-        collector: &mut Collector<'_>,
-    ) -> Result<bool, Broken> {
-        let Some(shell) = &mut self.shell else {
+    async fn converse(&mut self, script: &Script) -> Result<bool, Broken> {
+        let Some((shell, collector)) = &mut self.under_way else {
             return Ok(false);
         };
         let mut head = shell.first.take().unwrap_or_default();
         head.extend_from_slice(&script.request());
         shell.flow.begin();
-        let (writer, flow) = (Arc::clone(&shell.writer), Arc::clone(&shell.flow));
-        let sending = send(
-            writer,
-            Arc::clone(&flow),
-            head.into(),
-            &script.blobs,
-            collector.changed(),
-        );
+        let flow = Arc::clone(&shell.flow);
+        let out = Out::new(Arc::clone(&shell.writer), Arc::clone(&flow));
+        let sending = send(out, head.into(), &script.blobs, collector.changed());
         tokio::pin!(sending);
         let mut sent = false;
         let mut clock = Clock::start(script.prelude);
@@ -99,13 +87,11 @@ impl Call<'_> {
             let message = tokio::select! {
                 done = &mut sending, if !sent => {
                     sent = true;
-                    match done {
-                        Err(Unsent::Artifact(index)) => {
-                            return Err(Broken::Lost(changed().at(index)));
-                        }
-                        // Why it cannot be sent is said by what comes next.
-                        Ok(()) | Err(Unsent::Channel) => continue,
+                    if let Err(Unsent::Artifact(index)) = done {
+                        return Err(Broken::Lost(changed().at(index)));
                     }
+                    // Why a channel takes no more is said by what comes next.
+                    continue;
                 }
                 message = shell.hear() => message,
                 () = tokio::time::sleep_until(clock.until) => {
@@ -117,19 +103,15 @@ impl Call<'_> {
                 }
             };
             match message {
-                Some(ChannelMsg::Data { data }) => collector.hear(&data),
-                Some(ChannelMsg::ExtendedData { data, .. }) => collector.hear_said(&data),
                 Some(ChannelMsg::Failure) => {
                     return Err(Broken::Lost(refused("the machine lets no program run")));
                 }
                 None | Some(ChannelMsg::Close) => {
                     return Err(ended(self.connection, collector));
                 }
-                _ => {}
+                Some(message) => collector.take(&message),
             }
-            let under_way = collector.under_way();
-            self.process = under_way.and_then(|(_, process)| process);
-            clock.turn(script, under_way.map(|(index, _)| index));
+            clock.turn(script, collector.under_way().map(|(index, _)| index));
         }
         Ok(sent)
     }
@@ -137,15 +119,41 @@ impl Call<'_> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        let (Some(process), Ok(runtime)) = (self.process, tokio::runtime::Handle::try_current())
-        else {
+        let Some((mut shell, mut collector)) = self.under_way.take() else {
             return;
         };
-        runtime.spawn(Arc::clone(self.connection).end(process));
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        if !collector.may_run() || self.connection.is_lost() {
+            return;
+        }
+        let connection = Arc::clone(self.connection);
+        runtime.spawn(async move {
+            // Which process it is may be on its way here.
+            let listen = async {
+                loop {
+                    if let Some((_, Some(process))) = collector.under_way() {
+                        return Some(process);
+                    }
+                    match shell.hear().await {
+                        None | Some(ChannelMsg::Close) => return None,
+                        Some(message) => collector.take(&message),
+                    }
+                    if collector.is_complete() {
+                        return None;
+                    }
+                }
+            };
+            if let Ok(Some(process)) = tokio::time::timeout(LINGER, listen).await {
+                connection.end(process).await;
+            }
+            drop(shell);
+        });
     }
 }
 
-fn ended(connection: &Connection, collector: &Collector<'_>) -> Broken {
+fn ended(connection: &Connection, collector: &Collector) -> Broken {
     if connection.is_lost() {
         return Broken::Lost(connection.lost());
     }
@@ -186,17 +194,11 @@ pub(super) fn changed() -> MachineError {
 
 /// Sends the script, and what follows it. Says in `changed` which artifact is not what it was.
 async fn send(
-    writer: Arc<ChannelWriteHalf<Msg>>,
-    flow: Arc<Flow>,
+    mut out: Out,
     head: Bytes,
     blobs: &[Blob],
     changed: Arc<OnceLock<usize>>,
 ) -> Result<(), Unsent> {
-    let mut out = Out {
-        writer,
-        flow,
-        head: Vec::new(),
-    };
     out.push(head).await?;
     for blob in blobs {
         match blob {
@@ -227,6 +229,14 @@ struct Out {
 }
 
 impl Out {
+    fn new(writer: Arc<ChannelWriteHalf<Msg>>, flow: Arc<Flow>) -> Self {
+        Self {
+            writer,
+            flow,
+            head: Vec::new(),
+        }
+    }
+
     /// Small pieces wait for the next one, so that they share its packet.
     async fn push(&mut self, mut bytes: Bytes) -> Result<(), russh::Error> {
         if self.head.len() + bytes.len() < CHUNK_BYTES {

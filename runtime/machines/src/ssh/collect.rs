@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use russh::ChannelMsg;
+
 use super::{
     call::changed,
     frames::{Frames, Piece},
@@ -44,12 +46,12 @@ struct Current {
     groups: Vec<(usize, Vec<u8>)>,
     lists: bool,
     no_program: bool,
-    pub(super) process: Option<i32>,
+    process: Option<i32>,
 }
 
 /// Listens to both streams of a shell.
-pub(super) struct Collector<'a> {
-    script: &'a Script,
+pub(super) struct Collector {
+    script: Arc<Script>,
     out: Frames,
     err: Frames,
     /// What was said on the second stream, by the marks that stand on both.
@@ -69,12 +71,12 @@ pub(super) struct Collector<'a> {
     changed: Arc<OnceLock<usize>>,
 }
 
-impl<'a> Collector<'a> {
-    pub(super) fn new(script: &'a Script) -> Self {
+impl Collector {
+    pub(super) fn new(script: Arc<Script>) -> Self {
         Self {
-            script,
             out: Frames::new(&script.nonce),
             err: Frames::new(&script.nonce),
+            script,
             said: Vec::new(),
             saying: Vec::new(),
             marks: Vec::new(),
@@ -113,16 +115,16 @@ impl<'a> Collector<'a> {
     }
 
     /// What the action under way has written so far.
-    pub(super) fn so_far(&mut self) -> Output {
+    pub(super) fn so_far(&self) -> Output {
         let out = self
             .current
-            .take()
-            .map(|current| (current.out, current.truncated));
+            .as_ref()
+            .map(|current| (current.out.clone(), current.truncated));
         let (stdout, truncated) = out.unwrap_or_default();
         Output {
             status: None,
             stdout,
-            stderr: std::mem::take(&mut self.saying),
+            stderr: self.saying.clone(),
             truncated,
         }
     }
@@ -133,7 +135,21 @@ impl<'a> Collector<'a> {
         String::from_utf8_lossy(&said).trim().to_owned()
     }
 
-    pub(super) fn hear(&mut self, bytes: &[u8]) {
+    /// Whether there are programs to run that have not ended.
+    pub(super) fn may_run(&self) -> bool {
+        !self.is_complete() && self.script.parts.iter().any(|part| part.runs)
+    }
+
+    /// What the other side sends.
+    pub(super) fn take(&mut self, message: &ChannelMsg) {
+        match message {
+            ChannelMsg::Data { data } => self.hear(data),
+            ChannelMsg::ExtendedData { data, .. } => self.hear_said(data),
+            _ => {}
+        }
+    }
+
+    fn hear(&mut self, bytes: &[u8]) {
         for piece in self.out.take(bytes) {
             match piece {
                 Piece::Bytes(bytes) => self.written(&bytes),
@@ -142,7 +158,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    pub(super) fn hear_said(&mut self, bytes: &[u8]) {
+    fn hear_said(&mut self, bytes: &[u8]) {
         for piece in self.err.take(bytes) {
             match piece {
                 Piece::Bytes(bytes) => {

@@ -36,6 +36,8 @@ pub(super) struct Part {
     pub(super) timeout: Duration,
     /// How much of its output is kept.
     pub(super) keep: usize,
+    /// Whether it is a program, which must be ended where the call is given up.
+    pub(super) runs: bool,
 }
 
 /// A script with all that goes with it.
@@ -152,7 +154,11 @@ impl Script {
     }
 
     fn part(&mut self, timeout: Duration, keep: usize) {
-        self.parts.push(Part { timeout, keep });
+        self.parts.push(Part {
+            timeout,
+            keep,
+            runs: false,
+        });
     }
 
     fn action(
@@ -339,7 +345,12 @@ impl Script {
     }
 
     fn command(&mut self, command: &Command) -> Result<(), MachineError> {
-        self.part(command.deadline() + COMMAND_MARGIN, OUTPUT_BYTES_MAX);
+        let timeout = command.deadline() + COMMAND_MARGIN;
+        self.parts.push(Part {
+            timeout,
+            keep: OUTPUT_BYTES_MAX,
+            runs: true,
+        });
         self.enter(command)?;
         let seconds = seconds(command.deadline());
         let run = format!(
