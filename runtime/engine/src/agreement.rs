@@ -39,8 +39,11 @@ pub fn agreement(
 ) -> Result<(), String> {
     let tolerance = tolerance(traits);
     let drains = traits.has("drains");
-    let mut shown: HashMap<&str, &MemberState> =
-        reading.members.iter().map(|member| (member.target.as_str(), member)).collect();
+    let mut shown: HashMap<&str, &MemberState> = reading
+        .members
+        .iter()
+        .map(|member| (member.target.as_str(), member))
+        .collect();
     let percents = wanted.percents(targets);
     let mut differences = Vec::new();
     for target in targets {
@@ -72,7 +75,11 @@ pub fn agreement(
             phrase::percent(member.percent)
         )
     }));
-    if differences.is_empty() { Ok(()) } else { Err(told(&differences)) }
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(told(&differences))
+    }
 }
 
 /// Whether two shares are the same, where nothing is exactly nothing.
@@ -86,7 +93,116 @@ pub(crate) fn near(wanted: f64, got: f64, tolerance: f64) -> bool {
 fn told(differences: &[String]) -> String {
     let mut text = differences[..differences.len().min(DIFFERENCES_TOLD)].join("; ");
     if differences.len() > DIFFERENCES_TOLD {
-        text.push_str(&format!("; and {} more", differences.len() - DIFFERENCES_TOLD));
+        text.push_str(&format!(
+            "; and {} more",
+            differences.len() - DIFFERENCES_TOLD
+        ));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{brief, rules};
+
+    fn check(
+        shares: &[(&str, f64)],
+        out: &[&str],
+        shown: &[(&str, f64, Admission)],
+        traits: &[&str],
+    ) -> Result<(), String> {
+        let targets = brief(&[("a", "x"), ("b", "x"), ("c", "y")]).targets;
+        let admission = |name: &str| {
+            if out.contains(&name) {
+                Admission::Draining
+            } else {
+                Admission::Ready
+            }
+        };
+        let wanted = Traffic {
+            shares: shares
+                .iter()
+                .map(|(group, share)| ((*group).into(), *share))
+                .collect(),
+            admissions: ["a", "b", "c"]
+                .map(|name| (name.into(), admission(name)))
+                .into(),
+        };
+        let members = shown
+            .iter()
+            .map(|(target, percent, admission)| MemberState {
+                target: (*target).into(),
+                percent: *percent,
+                admission: *admission,
+                up: None,
+                active: None,
+            });
+        let reading = Reading {
+            members: members.collect(),
+            ..Reading::default()
+        };
+        let mut offered = rules().balancer.unwrap();
+        offered.names = traits.iter().map(|name| (*name).to_owned()).collect();
+        agreement(&wanted, &reading, &offered, &targets)
+    }
+
+    const READY: Admission = Admission::Ready;
+    const OUT: Admission = Admission::Out;
+
+    #[test]
+    fn one_weight_step_is_close_enough() {
+        let shares = &[("x", 90.0), ("y", 10.0)];
+        let shown = |c: f64| [("a", 45.0, READY), ("b", 45.0, READY), ("c", c, READY)];
+        assert_eq!(check(shares, &[], &shown(10.0), &[]), Ok(()));
+        assert_eq!(check(shares, &[], &shown(10.9), &[]), Ok(()));
+        assert!(check(shares, &[], &shown(11.1), &[]).is_err());
+        assert_eq!(
+            check(shares, &[], &shown(10.3), &["weight-steps=256"]),
+            Ok(())
+        );
+        let said = check(shares, &[], &shown(10.9), &["weight-steps=256"]).unwrap_err();
+        assert_eq!(said, "c gets 10.9 % where 10 % is wanted");
+    }
+
+    #[test]
+    fn nothing_is_exactly_nothing() {
+        let shares = &[("x", 100.0)];
+        let shown = |c: f64| [("a", 50.0, READY), ("b", 50.0, READY), ("c", c, READY)];
+        assert_eq!(check(shares, &[], &shown(0.0), &[]), Ok(()));
+        assert!(check(shares, &[], &shown(0.001), &[]).is_err());
+        assert!(check(&[("x", 99.9), ("y", 0.1)], &[], &shown(0.0), &[]).is_err());
+    }
+
+    #[test]
+    fn whoever_is_not_shown_gets_nothing() {
+        let shares = &[("x", 100.0)];
+        let shown = [("a", 50.0, READY), ("b", 50.0, READY)];
+        assert_eq!(check(shares, &[], &shown, &["drains"]), Ok(()));
+        assert!(check(shares, &[], &shown[..1], &["drains"]).is_err());
+    }
+
+    #[test]
+    fn admissions_agree_as_far_as_the_driver_tells() {
+        let shares = &[("x", 100.0)];
+        let shown = |b: Admission| [("a", 100.0, READY), ("b", 0.0, b), ("c", 0.0, OUT)];
+        for told in [Admission::Draining, OUT] {
+            assert_eq!(check(shares, &["b"], &shown(told), &["drains"]), Ok(()));
+        }
+        assert_eq!(check(shares, &["b"], &shown(READY), &[]), Ok(()));
+        let said = check(shares, &["b"], &shown(READY), &["drains"]).unwrap_err();
+        assert_eq!(said, "b is still ready");
+        let idle = [("a", 50.0, OUT), ("b", 50.0, READY)];
+        assert_eq!(
+            check(shares, &[], &idle, &[]).unwrap_err(),
+            "a is not ready"
+        );
+    }
+
+    #[test]
+    fn a_stranger_with_traffic_is_told_of() {
+        let shown = [("a", 50.0, READY), ("b", 50.0, READY), ("z", 20.0, READY)];
+        let said = check(&[("x", 100.0)], &[], &shown, &[]).unwrap_err();
+        assert_eq!(said, "z, which is no target here, gets 20 %");
+    }
 }

@@ -18,7 +18,7 @@ use crate::{
     executor::{Control, Executor, World},
     failure::{Code, Failure},
     fleet::{Fleet, Mode, Work},
-    interruption::{Halt, Interruptions},
+    interruption::Interruptions,
     journal::{Journal, Origin},
     operation::{Answer, Operation, Operations, Strategy},
     points::{self, Points},
@@ -77,7 +77,12 @@ impl Deployment {
         observer: Arc<dyn Observer>,
         control: Arc<dyn Control>,
     ) -> Self {
-        Self::with(brief.into(), executor, Recorder::new(journal, observer, 1), control)
+        Self::with(
+            brief.into(),
+            executor,
+            Recorder::new(journal, observer, 1),
+            control,
+        )
     }
 
     /// A deployment that writes on where the recorder stands.
@@ -115,7 +120,10 @@ impl Deployment {
         }
         self.fleet.check_reachable().map_err(Stop::Failed)?;
         for (name, failure) in self.fleet.left_out() {
-            self.tell(&Event::LeftOut { target: &name, failure: &failure });
+            self.tell(&Event::LeftOut {
+                target: &name,
+                failure: &failure,
+            });
         }
         self.take_out().await?;
         let due = self.points.at(&self.fleet, Point::BeforeDeploy);
@@ -143,7 +151,10 @@ impl Deployment {
     }
 
     async fn run_strategy(&mut self, strategy: &mut dyn Strategy) -> Result<(), Failure> {
-        let mut stopped = Stoppable { deployment: self, stopped: Arc::default() };
+        let mut stopped = Stoppable {
+            deployment: self,
+            stopped: Arc::default(),
+        };
         let flag = stopped.stopped.clone();
         let mut running = strategy.run(&mut stopped);
         let ended = poll_fn(|context| match running.as_mut().poll(context) {
@@ -166,10 +177,8 @@ impl Deployment {
             let message = "the deployment has not begun";
             return Err(Stop::Failed(Failure::new(Code::Internal, message)));
         }
-        if let Halt::Stop(failure, first) = self.interruptions.call() {
-            if let Some(interruption) = first {
-                self.tell(&Event::Interrupted(&interruption));
-            }
+        self.listen();
+        if let Some(failure) = self.interruptions.call() {
             return self.refuse(operation, failure).await;
         }
         let resolution = match self.fleet.resolve(operation, now) {
@@ -221,7 +230,9 @@ impl Deployment {
 
     /// Takes those that were left out, and are not proven, out of the traffic.
     async fn take_out(&mut self) -> Result<(), Stop> {
-        let Some(resolution) = self.fleet.without_left_out() else { return Ok(()) };
+        let Some(resolution) = self.fleet.without_left_out() else {
+            return Ok(());
+        };
         let draft = Draft {
             origin: Origin::Host,
             operation: None,
@@ -234,7 +245,18 @@ impl Deployment {
     }
 
     fn uninterrupted(&mut self) -> Result<(), Stop> {
-        self.interruptions.pending().map_or(Ok(()), |failure| Err(Stop::Failed(failure)))
+        self.listen();
+        self.interruptions
+            .failure()
+            .map_or(Ok(()), |failure| Err(Stop::Failed(failure)))
+    }
+
+    /// Hears whether somebody asked to stop.
+    fn listen(&mut self) {
+        let now = self.executor.now();
+        if let Some(interruption) = self.interruptions.look() {
+            self.recorder.tell(now, &Event::Interrupted(interruption));
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -270,7 +292,8 @@ struct Stoppable<'a> {
 impl Operations for Stoppable<'_> {
     async fn perform(&mut self, operation: Operation) -> Result<Answer, Failure> {
         if self.over() {
-            self.stopped.store(true, std::sync::atomic::Ordering::Relaxed);
+            self.stopped
+                .store(true, std::sync::atomic::Ordering::Relaxed);
             return std::future::pending().await;
         }
         self.deployment.perform(operation).await

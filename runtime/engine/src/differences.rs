@@ -27,7 +27,10 @@ pub(crate) fn between(
                 differences.extend(on_target(name, before, after, fleet.release()));
             }
             (_, None) if touched.contains(name) => {
-                let why = now.unreachable.get(name).map(|failure| format!(": {failure}"));
+                let why = now
+                    .unreachable
+                    .get(name)
+                    .map(|failure| format!(": {failure}"));
                 differences.push(format!(
                     "{name} could not be asked what runs there{}; look at it by hand",
                     why.unwrap_or_default()
@@ -37,7 +40,11 @@ pub(crate) fn between(
         }
     }
     if fleet.balanced() {
-        differences.extend(in_traffic(first.reading.as_ref(), now.reading.as_ref(), fleet));
+        differences.extend(in_traffic(
+            first.reading.as_ref(),
+            now.reading.as_ref(),
+            fleet,
+        ));
     }
     differences
 }
@@ -61,8 +68,9 @@ fn on_target(
         (false, true) => differences.push(format!(
             "{release} still lies on {name}, where it was not before; it may be removed"
         )),
-        (true, false) => differences
-            .push(format!("{release} no longer lies on {name}, where it was installed before")),
+        (true, false) => differences.push(format!(
+            "{release} no longer lies on {name}, where it was installed before"
+        )),
         _ => {}
     }
     differences
@@ -94,7 +102,9 @@ fn in_traffic(first: Option<&Reading>, now: Option<&Reading>, fleet: &Fleet) -> 
 
 fn percents(reading: Option<&Reading>) -> HashMap<&Name, f64> {
     let members = reading.into_iter().flat_map(|reading| &reading.members);
-    members.map(|member| (&member.target, member.percent)).collect()
+    members
+        .map(|member| (&member.target, member.percent))
+        .collect()
 }
 
 fn release_told(release: Option<&Name>) -> &str {

@@ -147,6 +147,9 @@ pub struct Report {
 impl Report {
     /// The report of an effect that failed as a whole.
     pub fn failed(failure: Failure) -> Self {
-        Self { failure: Some(failure), ..Self::default() }
+        Self {
+            failure: Some(failure),
+            ..Self::default()
+        }
     }
 }

@@ -56,16 +56,27 @@ pub(crate) fn check(fleet: &Fleet) -> Result<(), Failure> {
         })
         .collect();
     let wrong = |holds: &dyn Fn(usize) -> bool| -> Vec<usize> {
-        expected.iter().copied().filter(|place| !holds(*place)).collect()
+        expected
+            .iter()
+            .copied()
+            .filter(|place| !holds(*place))
+            .collect()
     };
     let told = |places: &[usize]| phrase::names(fleet.names(places));
     let old = wrong(&|place| fleet.renewed(place));
     if !old.is_empty() {
-        return early(format!("{} is not active on {}", fleet.release(), told(&old)));
+        return early(format!(
+            "{} is not active on {}",
+            fleet.release(),
+            told(&old)
+        ));
     }
     let unproven = wrong(&|place| fleet.state(place).proven);
     if !unproven.is_empty() {
-        return early(format!("{} not proven healthy", is(&told(&unproven), &unproven)));
+        return early(format!(
+            "{} not proven healthy",
+            is(&told(&unproven), &unproven)
+        ));
     }
     if !fleet.balanced() {
         return somewhere(fleet.places().any(|place| fleet.renewed(place)), fleet);
@@ -83,12 +94,20 @@ pub(crate) fn check(fleet: &Fleet) -> Result<(), Failure> {
     if !out.is_empty() {
         return early(format!("{} not ready for traffic", is(&told(&out), &out)));
     }
-    let served: Vec<usize> =
-        fleet.places().filter(|place| fleet.reaches(*place, fleet.distribution())).collect();
-    let ill: Vec<usize> =
-        served.iter().copied().filter(|place| !fleet.state(*place).proven).collect();
+    let served: Vec<usize> = fleet
+        .places()
+        .filter(|place| fleet.reaches(*place, fleet.distribution()))
+        .collect();
+    let ill: Vec<usize> = served
+        .iter()
+        .copied()
+        .filter(|place| !fleet.state(*place).proven)
+        .collect();
     if !ill.is_empty() {
-        return early(format!("{} traffic without being healthy", gets(&told(&ill), &ill)));
+        return early(format!(
+            "{} traffic without being healthy",
+            gets(&told(&ill), &ill)
+        ));
     }
     let elsewhere: Vec<usize> = served
         .iter()
@@ -103,7 +122,11 @@ pub(crate) fn check(fleet: &Fleet) -> Result<(), Failure> {
 }
 
 fn somewhere(any: bool, fleet: &Fleet) -> Result<(), Failure> {
-    if any { Ok(()) } else { early(format!("nobody gets traffic for {}", fleet.release())) }
+    if any {
+        Ok(())
+    } else {
+        early(format!("nobody gets traffic for {}", fleet.release()))
+    }
 }
 
 fn is(names: &str, places: &[usize]) -> String {

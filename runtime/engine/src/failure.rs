@@ -109,7 +109,12 @@ pub struct Failure {
 impl Failure {
     /// A failure that trying again cannot mend.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retryable: false, details: Value::Null }
+        Self {
+            code,
+            message: message.into(),
+            retryable: false,
+            details: Value::Null,
+        }
     }
 
     /// The same failure, marked as one that may not happen again.

@@ -2,12 +2,17 @@
 //! built from what was found, and follows what was done; the same record gives the same model.
 
 mod distribution;
+mod found;
 mod refresh;
 mod resolve;
+mod serving;
 mod settle;
 mod tolerance;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 pub(crate) use self::{
     distribution::Distribution,
@@ -15,10 +20,9 @@ pub(crate) use self::{
     settle::{Mode, Settled},
 };
 use crate::{
-    executor::World,
     failure::{Code, Failure},
-    rules::{Brief, Count, Rules},
-    subject::{Name, Target, Timestamp},
+    rules::{Brief, Rules},
+    subject::{Name, Timestamp},
     traffic::{Admission, Traffic},
 };
 
@@ -87,72 +91,28 @@ pub struct TargetView<'a> {
 }
 
 impl Fleet {
-    /// The model of what was found. Targets that could not be asked are left out; whether that
-    /// is tolerated is for [`Fleet::check_reachable`] to say.
-    pub(crate) fn new(brief: Arc<Brief>, world: &World) -> Self {
-        let mut fleet = Self::unknown(brief);
-        for (state, target) in fleet.states.iter_mut().zip(&fleet.brief.targets) {
-            *state = State::found(state.group, target, &fleet.brief.release.id, world);
-        }
-        if let (Some(reading), true) = (&world.reading, fleet.balanced()) {
-            fleet.distribution = fleet.of_reading(reading);
-        }
-        for place in fleet.places() {
-            fleet.states[place].proven = fleet.gets_traffic(place);
-        }
-        for place in fleet.places() {
-            fleet.states[place].served = fleet.serves(place, &fleet.distribution);
-        }
-        fleet.initial = fleet.distribution.clone();
-        fleet
-    }
-
-    /// The model before anything was found.
-    pub(crate) fn unknown(brief: Arc<Brief>) -> Self {
-        let mut groups: Vec<Group> = Vec::new();
-        let mut group_places = HashMap::new();
-        let mut places = HashMap::with_capacity(brief.targets.len());
-        let mut states = Vec::with_capacity(brief.targets.len());
-        for (place, target) in brief.targets.iter().enumerate() {
-            let group = *group_places.entry(target.group.clone()).or_insert_with(|| {
-                groups.push(Group { name: target.group.clone(), members: Vec::new() });
-                groups.len() - 1
-            });
-            groups[group].members.push(place);
-            places.insert(target.name.clone(), place);
-            states.push(State::unknown(group));
-        }
-        let empty = Distribution::empty(groups.len(), states.len());
-        Self {
-            brief,
-            places,
-            groups,
-            group_places,
-            states,
-            initial: empty.clone(),
-            distribution: empty,
-            doubt: None,
-        }
-    }
-
     /// Every target, in the order of the configuration.
     pub fn targets(&self) -> impl Iterator<Item = TargetView<'_>> {
         let ready = self.ready_members(&self.distribution);
-        self.states.iter().enumerate().map(move |(place, state)| TargetView {
-            name: self.name(place),
-            group: &self.groups[state.group].name,
-            active: state.active.as_ref(),
-            proven: state.proven,
-            admission: self.distribution.admissions[place],
-            percent: self.part(place, &self.distribution, &ready),
-            left_out: state.left_out.as_ref(),
-        })
+        self.states
+            .iter()
+            .enumerate()
+            .map(move |(place, state)| TargetView {
+                name: self.name(place),
+                group: &self.groups[state.group].name,
+                active: state.active.as_ref(),
+                proven: state.proven,
+                admission: self.distribution.admissions[place],
+                percent: self.part(place, &self.distribution, &ready),
+                left_out: state.left_out.as_ref(),
+            })
     }
 
     /// The release that runs on each target, as a strategy gets it at its start.
     pub fn active(&self) -> Vec<(Name, Option<Name>)> {
         let each = self.states.iter().enumerate();
-        each.map(|(place, state)| (self.name(place).clone(), state.active.clone())).collect()
+        each.map(|(place, state)| (self.name(place).clone(), state.active.clone()))
+            .collect()
     }
 
     /// Who gets the traffic now, as far as is known.
@@ -241,48 +201,16 @@ impl Fleet {
             return self.states[place].active.is_some() || self.states[place].unsure;
         }
         self.reaches(place, &self.distribution)
-            || self.doubt.as_ref().is_some_and(|doubt| self.reaches(place, doubt))
+            || self
+                .doubt
+                .as_ref()
+                .is_some_and(|doubt| self.reaches(place, doubt))
     }
 
     /// Whether the distribution sends the target new requests.
     pub(crate) fn reaches(&self, place: usize, distribution: &Distribution) -> bool {
         distribution.admissions[place] == Admission::Ready
             && distribution.shares[self.states[place].group] > 0.0
-    }
-
-    /// Serving: ready, with a share, proven, and not left out.
-    pub(crate) fn serves(&self, place: usize, distribution: &Distribution) -> bool {
-        let state = &self.states[place];
-        let reached = if self.balanced() {
-            self.reaches(place, distribution)
-        } else {
-            state.active.is_some()
-        };
-        reached && state.proven && state.left_out.is_none()
-    }
-
-    pub(crate) fn serving(&self, distribution: &Distribution) -> usize {
-        self.places().filter(|place| self.serves(*place, distribution)).count()
-    }
-
-    pub(crate) fn serving_at_start(&self) -> usize {
-        self.states.iter().filter(|state| state.served).count()
-    }
-
-    /// How many must serve at any time. Of those serving at the start; where the operator gave
-    /// no number, targets that were left out since need not be made up for.
-    pub(crate) fn minimum_serving(&self) -> usize {
-        let start = self.serving_at_start();
-        if start == 0 {
-            return 0;
-        }
-        match self.rules().minimum_serving {
-            Some(count) => at_least(count, start),
-            None => {
-                let lost = self.states.iter().filter(|state| state.served && state.left_out.is_some());
-                start.saturating_sub(lost.count() + 1).max(1)
-            }
-        }
     }
 
     /// Ready members by group.
@@ -310,7 +238,9 @@ impl Fleet {
         let mut places = Vec::with_capacity(names.len());
         let mut seen = vec![false; self.states.len()];
         for name in names {
-            let place = self.place(name.as_str()).ok_or_else(|| self.unknown_target(name))?;
+            let place = self
+                .place(name.as_str())
+                .ok_or_else(|| self.unknown_target(name))?;
             if std::mem::replace(&mut seen[place], true) {
                 return Err(Failure::new(
                     Code::Invalid,
@@ -324,13 +254,16 @@ impl Fleet {
 
     fn unknown_target(&self, name: &Name) -> Failure {
         let known = crate::phrase::names(self.brief.targets.iter().map(|target| &target.name));
-        Failure::new(Code::Invalid, format!("no target is called {name}; there are {known}"))
+        Failure::new(
+            Code::Invalid,
+            format!("no target is called {name}; there are {known}"),
+        )
     }
 
     /// Targets to keep checking while a wait lasts.
-    pub(crate) fn monitored(&self) -> std::collections::BTreeMap<Name, Name> {
+    pub(crate) fn monitored(&self) -> BTreeMap<Name, Name> {
         if self.rules().health.unchecked {
-            return std::collections::BTreeMap::new();
+            return BTreeMap::new();
         }
         let watched = |place: &usize| {
             let state = &self.states[*place];
@@ -346,66 +279,5 @@ impl Fleet {
     /// The end of something that takes `duration_ms` from `now`.
     fn deadline(now: Timestamp, duration_ms: Option<u64>) -> Option<Timestamp> {
         duration_ms.map(|duration| now.after_ms(duration))
-    }
-}
-
-impl State {
-    fn unknown(group: usize) -> Self {
-        Self {
-            group,
-            active: None,
-            unsure: false,
-            proven: false,
-            served: false,
-            installed: Presence::Absent,
-            left_out: None,
-        }
-    }
-
-    fn found(group: usize, target: &Target, release: &Name, world: &World) -> Self {
-        let name = target.name.as_str();
-        let found = world.targets.get(name);
-        let left_out = found.is_none().then(|| {
-            world.unreachable.get(name).cloned().unwrap_or_else(|| {
-                Failure::new(Code::Unavailable, format!("{name} was not heard of"))
-            })
-        });
-        Self {
-            active: found.and_then(|state| state.active.clone()),
-            installed: found.map_or(Presence::Absent, |state| Presence::of(release, state)),
-            left_out,
-            ..Self::unknown(group)
-        }
-    }
-}
-
-impl Presence {
-    fn of(release: &Name, state: &crate::executor::TargetState) -> Self {
-        match state.installed.iter().find(|installed| installed.id == *release) {
-            Some(installed) if installed.complete => Self::Complete,
-            Some(_) => Self::Partly,
-            None => Self::Absent,
-        }
-    }
-}
-
-/// The count of `of`, rounded up.
-fn at_least(count: Count, of: usize) -> usize {
-    match count {
-        Count::Number(number) => usize::try_from(number).unwrap_or(usize::MAX).min(of),
-        // Less than a millionth of a target is noise of computing with floating point.
-        Count::Percent(percent) => {
-            ((percent * of as f64 / 100.0) - 1e-6).ceil().clamp(0.0, of as f64) as usize
-        }
-    }
-}
-
-/// The count of `of`, rounded down.
-fn at_most(count: Count, of: usize) -> usize {
-    match count {
-        Count::Number(number) => usize::try_from(number).unwrap_or(usize::MAX),
-        Count::Percent(percent) => {
-            ((percent * of as f64 / 100.0) + 1e-6).floor().clamp(0.0, of as f64) as usize
-        }
     }
 }

@@ -29,7 +29,9 @@ pub(crate) enum Change {
 
 /// Whether the release may be activated on these.
 pub(crate) fn activation(fleet: &Fleet, places: &[usize]) -> Result<(), Failure> {
-    let absent = some(places, |place| fleet.state(place).installed != Presence::Complete);
+    let absent = some(places, |place| {
+        fleet.state(place).installed != Presence::Complete
+    });
     if !absent.is_empty() {
         let names = fleet.names(&absent);
         return Err(refusal(
@@ -49,7 +51,12 @@ pub(crate) fn activation(fleet: &Fleet, places: &[usize]) -> Result<(), Failure>
 /// Whether another release may be activated on these as far as their traffic goes.
 pub(crate) fn under_traffic(fleet: &Fleet, places: &[usize]) -> Result<(), Failure> {
     let rules = fleet.rules();
-    if rules.downtime || rules.platform.iter().any(|name| name == "uninterrupted-activate") {
+    if rules.downtime
+        || rules
+            .platform
+            .iter()
+            .any(|name| name == "uninterrupted-activate")
+    {
         return Ok(());
     }
     let serving = some(places, |place| fleet.gets_traffic(place));
@@ -94,8 +101,10 @@ pub(crate) fn shares(fleet: &Fleet, shares: &[Share]) -> Result<Vec<f64>, Failur
             ));
         };
         if !share.percent.is_finite() || share.percent < 0.0 {
-            let message =
-                format!("{} is no share of the traffic for {group}; it is 0 to 100", share.percent);
+            let message = format!(
+                "{} is no share of the traffic for {group}; it is 0 to 100",
+                share.percent
+            );
             return Err(Failure::new(Code::Invalid, message));
         }
         if wanted[place].replace(share.percent).is_some() {
@@ -103,7 +112,10 @@ pub(crate) fn shares(fleet: &Fleet, shares: &[Share]) -> Result<Vec<f64>, Failur
             return Err(Failure::new(Code::Invalid, message));
         }
     }
-    let wanted: Vec<f64> = wanted.into_iter().map(|share| share.unwrap_or(0.0)).collect();
+    let wanted: Vec<f64> = wanted
+        .into_iter()
+        .map(|share| share.unwrap_or(0.0))
+        .collect();
     let total: f64 = wanted.iter().sum();
     if (total - 100.0).abs() > SHARES_NOISE + f64::EPSILON * 100.0 {
         return Err(refusal(
@@ -192,9 +204,8 @@ fn minimum(fleet: &Fleet, wanted: &Distribution, change: Change) -> Result<(), F
     if after >= minimum || after >= before {
         return Ok(());
     }
-    let stops = |place: &usize| {
-        fleet.serves(*place, fleet.distribution()) && !fleet.serves(*place, wanted)
-    };
+    let stops =
+        |place: &usize| fleet.serves(*place, fleet.distribution()) && !fleet.serves(*place, wanted);
     let places: Vec<usize> = fleet.places().filter(stops).collect();
     let names = fleet.names(&places);
     let what = match change {
@@ -216,7 +227,11 @@ fn minimum(fleet: &Fleet, wanted: &Distribution, change: Change) -> Result<(), F
 }
 
 fn some(places: &[usize], holds: impl Fn(usize) -> bool) -> Vec<usize> {
-    places.iter().copied().filter(|place| holds(*place)).collect()
+    places
+        .iter()
+        .copied()
+        .filter(|place| holds(*place))
+        .collect()
 }
 
 fn refusal(rule: &str, targets: &[&Name], message: String) -> Failure {

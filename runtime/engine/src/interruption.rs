@@ -24,43 +24,41 @@ pub(crate) struct Interruptions {
     calls_after: u32,
 }
 
-/// What is to be answered to a call.
-pub(crate) enum Halt {
-    /// Whatever it comes to.
-    Go,
-    /// This failure; where it is for the first time, with who asked.
-    Stop(Failure, Option<Interruption>),
-}
-
 impl Interruptions {
     pub(crate) fn new(control: Arc<dyn Control>) -> Self {
-        Self { control, asked: None, calls: 0, calls_after: 0 }
-    }
-
-    /// Counts a call of the strategy.
-    pub(crate) fn call(&mut self) -> Halt {
-        self.calls += 1;
-        if self.calls > CALLS_MAX {
-            return Halt::Stop(endless(), None);
-        }
-        let first = self.asked.is_none();
-        match self.pending() {
-            None => Halt::Go,
-            Some(failure) => {
-                self.calls_after += 1;
-                Halt::Stop(failure, self.asked.clone().filter(|_| first))
-            }
+        Self {
+            control,
+            asked: None,
+            calls: 0,
+            calls_after: 0,
         }
     }
 
-    /// The failure of a deployment that somebody asked to end.
-    pub(crate) fn pending(&mut self) -> Option<Failure> {
-        if self.asked.is_none() {
-            self.asked = self.control.interruption();
+    /// Looks whether somebody asked to stop; gives it the first time.
+    pub(crate) fn look(&mut self) -> Option<&Interruption> {
+        if self.asked.is_some() {
+            return None;
         }
+        self.asked = self.control.interruption();
+        self.asked.as_ref()
+    }
+
+    /// The failure of a deployment that somebody asked to stop.
+    pub(crate) fn failure(&self) -> Option<Failure> {
         let Interruption { by, reason } = self.asked.as_ref()?;
         let message = format!("{by} asked to stop the deployment: {reason}");
         Some(Failure::new(Code::Interrupted, message))
+    }
+
+    /// Counts a call of the strategy. What it is to be answered, where it is not to happen.
+    pub(crate) fn call(&mut self) -> Option<Failure> {
+        self.calls += 1;
+        if self.calls > CALLS_MAX {
+            return Some(endless());
+        }
+        let failure = self.failure()?;
+        self.calls_after += 1;
+        Some(failure)
     }
 
     /// Whether the strategy does not take no for an answer.
@@ -69,12 +67,12 @@ impl Interruptions {
     }
 
     /// What a strategy that had to be stopped failed with.
-    pub(crate) fn stopped(&mut self) -> Failure {
+    pub(crate) fn stopped(&self) -> Failure {
         if self.calls > CALLS_MAX {
             return endless();
         }
-        let asked = self.pending();
-        asked.unwrap_or_else(|| Failure::new(Code::Interrupted, "the strategy was stopped"))
+        self.failure()
+            .unwrap_or_else(|| Failure::new(Code::Interrupted, "the strategy was stopped"))
     }
 }
 

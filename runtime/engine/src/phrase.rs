@@ -17,7 +17,11 @@ pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a Name>) -> String {
         [front @ .., last] if all.len() <= NAMES_TOLD => {
             format!("{} and {last}", front.join(", "))
         }
-        _ => format!("{} and {} more", all[..NAMES_TOLD].join(", "), all.len() - NAMES_TOLD),
+        _ => format!(
+            "{} and {} more",
+            all[..NAMES_TOLD].join(", "),
+            all.len() - NAMES_TOLD
+        ),
     }
 }
 
@@ -28,5 +32,9 @@ pub(crate) fn percent(percent: f64) -> String {
 
 /// `1 target`, `2 targets`.
 pub(crate) fn targets(count: usize) -> String {
-    if count == 1 { "1 target".to_owned() } else { format!("{count} targets") }
+    if count == 1 {
+        "1 target".to_owned()
+    } else {
+        format!("{count} targets")
+    }
 }

@@ -32,7 +32,10 @@ pub(crate) struct Points {
 impl Points {
     /// Nothing has run; the fleet is as it was found.
     pub(crate) fn new(fleet: &Fleet) -> Self {
-        Self { was_there: ending::check(fleet).is_ok(), ..Self::default() }
+        Self {
+            was_there: ending::check(fleet).is_ok(),
+            ..Self::default()
+        }
     }
 
     /// A step begins.
@@ -63,8 +66,14 @@ impl Points {
 
     /// Steps at a point that no operation reaches, with every target that was not left out.
     pub(crate) fn at(&self, fleet: &Fleet, point: Point) -> Vec<Due> {
-        let targets = fleet.places().filter(|place| fleet.state(*place).left_out.is_none());
-        self.due(fleet, point, &targets.map(|place| fleet.name(place).clone()).collect())
+        let targets = fleet
+            .places()
+            .filter(|place| fleet.state(*place).left_out.is_none());
+        self.due(
+            fleet,
+            point,
+            &targets.map(|place| fleet.name(place).clone()).collect(),
+        )
     }
 
     /// Steps before the effect.
@@ -115,7 +124,11 @@ impl Points {
         let steps = fleet.rules().steps.iter().enumerate();
         steps
             .filter(|(step, rule)| rule.at == point && (rule.each || !self.done.contains(step)))
-            .map(|(step, _)| Due { step, point, targets: targets.clone() })
+            .map(|(step, _)| Due {
+                step,
+                point,
+                targets: targets.clone(),
+            })
             .collect()
     }
 }

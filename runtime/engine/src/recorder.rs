@@ -51,7 +51,12 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn new(journal: Box<dyn Journal>, observer: Arc<dyn Observer>, next: u64) -> Self {
-        Self { journal, observer, next, abandoned: None }
+        Self {
+            journal,
+            observer,
+            next,
+            abandoned: None,
+        }
     }
 
     /// Why nothing can be written any more, where that is so.
@@ -77,7 +82,11 @@ impl Recorder {
         Ok(intent)
     }
 
-    pub(crate) async fn end(&mut self, intent: &Intent, outcome: &Outcome) -> Result<(), Abandoned> {
+    pub(crate) async fn end(
+        &mut self,
+        intent: &Intent,
+        outcome: &Outcome,
+    ) -> Result<(), Abandoned> {
         self.check()?;
         let written = self.journal.end(intent.sequence, outcome).await;
         self.keep(written)?;
@@ -94,7 +103,11 @@ impl Recorder {
     ) -> Result<(), Abandoned> {
         self.check()?;
         let intent = self.intent(draft, now);
-        let outcome = Outcome { result, report: None, ended: now };
+        let outcome = Outcome {
+            result,
+            report: None,
+            ended: now,
+        };
         let written = self.journal.note(&intent, &outcome).await;
         self.keep(written)?;
         self.tell(now, &Event::Started(&intent));
@@ -102,7 +115,11 @@ impl Recorder {
         Ok(())
     }
 
-    pub(crate) async fn close(&mut self, verdict: &Verdict, now: Timestamp) -> Result<(), Abandoned> {
+    pub(crate) async fn close(
+        &mut self,
+        verdict: &Verdict,
+        now: Timestamp,
+    ) -> Result<(), Abandoned> {
         self.check()?;
         let value = serde_json::to_value(verdict).unwrap_or(Value::Null);
         let written = self.journal.close(&value, now).await;
@@ -112,8 +129,22 @@ impl Recorder {
     fn intent(&mut self, draft: Draft, started: Timestamp) -> Intent {
         let sequence = self.next;
         self.next += 1;
-        let Draft { origin, operation, effect, undo, attempt } = draft;
-        Intent { sequence, origin, operation, effect, undo, attempt, started }
+        let Draft {
+            origin,
+            operation,
+            effect,
+            undo,
+            attempt,
+        } = draft;
+        Intent {
+            sequence,
+            origin,
+            operation,
+            effect,
+            undo,
+            attempt,
+            started,
+        }
     }
 
     fn check(&self) -> Result<(), Abandoned> {

@@ -2,13 +2,15 @@
 //! in, a journal in memory that a process can die over, and someone to listen.
 
 mod brief;
+mod fault;
 mod journal;
 mod listen;
 mod world;
 
 pub use self::{
     brief::{brief, name, rules},
+    fault::{Fault, Kind},
     journal::{MemoryJournal, Write},
     listen::{Asked, Silent},
-    world::{Deed, Fault, Kind, MemoryWorld},
+    world::{Deed, MemoryWorld},
 };

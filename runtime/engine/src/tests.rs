@@ -32,7 +32,12 @@ struct Stage {
 impl Stage {
     fn new(brief: Brief, world: MemoryWorld) -> Self {
         let (journal, asked) = (MemoryJournal::new(), Asked::default());
-        Self { brief: Arc::new(brief), world, journal, asked }
+        Self {
+            brief: Arc::new(brief),
+            world,
+            journal,
+            asked,
+        }
     }
 
     fn deployment(&self) -> Deployment {
@@ -49,11 +54,6 @@ impl Stage {
 
     fn run(&self, strategy: &mut dyn Strategy) -> Verdict {
         let verdict = block_on(self.deployment().run(strategy));
-        if !self.world.violations().is_empty() {
-            for r in self.journal.records() {
-                println!("{} {:?} {:?}\n     -> {:?}", r.intent.sequence, r.intent.origin, r.intent.effect, r.outcome.map(|o| (o.result, o.report.map(|r| (r.failed, r.failure)))));
-            }
-        }
         assert_eq!(self.world.violations(), Vec::<String>::new(), "{verdict:?}");
         verdict
     }
@@ -79,7 +79,12 @@ impl Stage {
     }
 
     /// What there is of the world to compare.
-    fn snapshot(&self) -> (std::collections::BTreeMap<Name, TargetState>, Vec<(Name, i64)>) {
+    fn snapshot(
+        &self,
+    ) -> (
+        std::collections::BTreeMap<Name, TargetState>,
+        Vec<(Name, i64)>,
+    ) {
         let percents = self.world.percents().into_iter();
         // Millionths of a percent are noise.
         let percents = percents.map(|(name, percent)| (name, (percent * 1e6).round() as i64));
@@ -89,7 +94,10 @@ impl Stage {
     /// What was done to take things back.
     fn undone(&self) -> Vec<Effect> {
         let deeds = self.world.deeds().into_iter();
-        deeds.filter(|deed| deed.call.undoing).map(|deed| deed.effect).collect()
+        deeds
+            .filter(|deed| deed.call.undoing)
+            .map(|deed| deed.effect)
+            .collect()
     }
 
     /// Every state of the traffic on the way back was there before, but for targets that are
@@ -97,7 +105,9 @@ impl Stage {
     fn assert_no_new_traffic(&self) {
         let mut visited = vec![self.first_traffic()];
         for Deed { effect, call } in self.world.deeds() {
-            let Effect::Apply { traffic, .. } = effect else { continue };
+            let Effect::Apply { traffic, .. } = effect else {
+                continue;
+            };
             if call.undoing {
                 assert!(
                     visited.iter().any(|before| without(before, &traffic)),
@@ -116,7 +126,10 @@ impl Stage {
 
 /// Whether `after` is `before` with some more targets out.
 fn without(before: &Traffic, after: &Traffic) -> bool {
-    let shares = after.shares.iter().all(|(group, share)| (before.share(group.as_str()) - share).abs() < 1e-6);
+    let shares = after
+        .shares
+        .iter()
+        .all(|(group, share)| (before.share(group.as_str()) - share).abs() < 1e-6);
     let admissions = after.admissions.iter().all(|(target, admission)| {
         *admission == before.admission(target.as_str()) || *admission == Admission::Out
     });
@@ -130,6 +143,12 @@ fn rule(failure: &Failure) -> &str {
 fn outcomes(records: &[Record]) -> Vec<Result<(), String>> {
     let outcomes = records.iter().filter_map(|record| record.outcome.as_ref());
     outcomes
-        .map(|outcome| outcome.result.as_ref().map(|_| ()).map_err(|failure| failure.message.clone()))
+        .map(|outcome| {
+            outcome
+                .result
+                .as_ref()
+                .map(|_| ())
+                .map_err(|failure| failure.message.clone())
+        })
         .collect()
 }

@@ -45,7 +45,10 @@ impl Traffic {
 
     /// The admission of a target.
     pub fn admission(&self, target: &str) -> Admission {
-        self.admissions.get(target).copied().unwrap_or(Admission::Out)
+        self.admissions
+            .get(target)
+            .copied()
+            .unwrap_or(Admission::Out)
     }
 
     /// Whether new requests reach the target.
@@ -69,7 +72,10 @@ impl Traffic {
             }
             self.share(target.group.as_str()) / f64::from(count)
         };
-        targets.iter().map(|target| (target.name.clone(), part(target))).collect()
+        targets
+            .iter()
+            .map(|target| (target.name.clone(), part(target)))
+            .collect()
     }
 }
 
@@ -120,9 +126,11 @@ impl BalancerTraits {
     }
 
     fn value(&self, name: &str) -> Option<&str> {
-        self.names.iter().find_map(|each| match each.split_once('=') {
-            Some((key, value)) => (key == name).then_some(value),
-            None => (each == name).then_some(""),
-        })
+        self.names
+            .iter()
+            .find_map(|each| match each.split_once('=') {
+                Some((key, value)) => (key == name).then_some(value),
+                None => (each == name).then_some(""),
+            })
     }
 }

@@ -75,14 +75,27 @@ impl Trail {
             return;
         }
         let step = match intent.effect {
-            Some(Effect::Step { step, point, targets }) => {
+            Some(Effect::Step {
+                step,
+                point,
+                targets,
+            }) => {
                 let report = outcome.and_then(|outcome| outcome.report.as_ref());
                 let outcome = report.map_or(Value::Null, |report| report.value.clone());
-                Some(StepDone { step, point, targets, outcome })
+                Some(StepDone {
+                    step,
+                    point,
+                    targets,
+                    outcome,
+                })
             }
             _ => None,
         };
-        self.entries.push(Entry { sequence: intent.sequence, undo: intent.undo, step });
+        self.entries.push(Entry {
+            sequence: intent.sequence,
+            undo: intent.undo,
+            step,
+        });
     }
 
     /// Whether anything was done that lasts.
@@ -97,19 +110,21 @@ impl Trail {
 
     /// The steps that were run and cannot be taken back.
     pub(crate) fn irreversible(&self) -> impl Iterator<Item = &StepDone> {
-        let entries = self.entries.iter().filter(|entry| entry.undo == Undo::Irreversible);
+        let entries = self
+            .entries
+            .iter()
+            .filter(|entry| entry.undo == Undo::Irreversible);
         entries.filter_map(|entry| entry.step.as_ref())
     }
 
     /// Everything there is to take back, newest first.
     ///
     /// Neighbouring changes of the traffic, with no activation between them, are one: back to
-    /// the oldest. Where a target was activated several times between two of them, only what it
-    /// had before the first counts.
+    /// the oldest. Where a target was activated several times, only what it had before the first
+    /// counts.
     pub(crate) fn items(&self) -> Vec<Item> {
         let mut items: Vec<Item> = Vec::new();
         let mut traffic: Option<usize> = None;
-        let mut segment = 0;
         for entry in self.entries.iter().rev() {
             let what = match (&entry.undo, &entry.step) {
                 (Undo::Nothing, _) | (Undo::Step | Undo::Irreversible, None) => continue,
@@ -119,13 +134,12 @@ impl Trail {
                         continue;
                     }
                     traffic = Some(items.len());
-                    segment = items.len() + 1;
                     What::Traffic(before.clone())
                 }
                 (Undo::Reactivate { releases }, _) => {
                     traffic = None;
                     let older: BTreeMap<Name, Option<Name>> = releases.iter().cloned().collect();
-                    for item in &mut items[segment..] {
+                    for item in &mut items {
                         if let What::Active(newer) = &mut item.what {
                             newer.retain(|name, _| !older.contains_key(name));
                         }
@@ -136,7 +150,10 @@ impl Trail {
                 (Undo::Step, Some(step)) => What::Step(step.clone()),
                 (Undo::Irreversible, Some(step)) => What::Irreversible(step.clone()),
             };
-            items.push(Item { sequence: entry.sequence, what });
+            items.push(Item {
+                sequence: entry.sequence,
+                what,
+            });
         }
         items
     }
@@ -144,6 +161,9 @@ impl Trail {
 
 impl Item {
     fn traffic(sequence: u64, before: &Traffic) -> Self {
-        Self { sequence, what: What::Traffic(before.clone()) }
+        Self {
+            sequence,
+            what: What::Traffic(before.clone()),
+        }
     }
 }

@@ -32,13 +32,27 @@ pub(crate) enum Next {
 pub(crate) struct Walk {
     /// What was tried and failed: by item and target, where it has targets.
     failed: BTreeSet<(u64, Option<Name>)>,
-    /// Targets that were to get back what they had, and have not: they gain no traffic.
-    held: BTreeSet<usize>,
+    /// What each target is to have back in the end; until it has, it gains no traffic.
+    wanted: BTreeMap<usize, Option<Name>>,
     /// The load balancer failed: nothing more is asked of it.
     balancer_failed: bool,
 }
 
 impl Walk {
+    /// Nothing was tried yet.
+    pub(crate) fn new(items: &[Item], fleet: &Fleet) -> Self {
+        let mut walk = Self::default();
+        for item in items {
+            if let What::Active(releases) = &item.what {
+                let places = releases
+                    .iter()
+                    .filter_map(|(name, want)| Some((fleet.place(name.as_str())?, want.clone())));
+                walk.wanted.extend(places);
+            }
+        }
+        walk
+    }
+
     /// An effect for the item failed; on some targets, or as a whole.
     pub(crate) fn failed(&mut self, item: &Item, effect: &Effect, targets: BTreeSet<Name>) {
         if matches!(effect, Effect::Apply { .. }) {
@@ -55,9 +69,11 @@ impl Walk {
                 _ => Vec::new(),
             };
             self.failed.insert((item.sequence, None));
-            self.failed.extend(all.into_iter().map(|name| (item.sequence, Some(name))));
+            self.failed
+                .extend(all.into_iter().map(|name| (item.sequence, Some(name))));
         }
-        self.failed.extend(targets.into_iter().map(|name| (item.sequence, Some(name))));
+        self.failed
+            .extend(targets.into_iter().map(|name| (item.sequence, Some(name))));
     }
 
     fn tried(&self, item: &Item, name: &Name) -> bool {
@@ -65,26 +81,19 @@ impl Walk {
     }
 
     /// What to do next about the item.
-    pub(crate) fn next(&mut self, item: &Item, fleet: &Fleet, trail: &Trail) -> Next {
+    pub(crate) fn next(&self, item: &Item, fleet: &Fleet, trail: &Trail) -> Next {
         match &item.what {
             What::Traffic(_) | What::Step(_) if trail.undone(item.sequence) => Next::Done,
             What::Traffic(before) => self.traffic(fleet, fleet.of_traffic(before)),
-            What::Active(releases) => {
-                let next = self.active(item, fleet, releases);
-                let places = releases.keys().filter_map(|name| fleet.place(name.as_str()));
-                for place in places {
-                    let want = releases.get(fleet.name(place)).and_then(Option::as_ref);
-                    if back(fleet, place, want) {
-                        self.held.remove(&place);
-                    } else {
-                        self.held.insert(place);
-                    }
-                }
-                next
-            }
+            What::Active(releases) => self.active(item, fleet, releases),
             What::Installed(targets) => self.installed(item, fleet, targets),
             What::Step(_) if self.failed.contains(&(item.sequence, None)) => Next::GivenUp,
-            What::Step(StepDone { step, point, targets, outcome }) => Next::Do(Effect::UndoStep {
+            What::Step(StepDone {
+                step,
+                point,
+                targets,
+                outcome,
+            }) => Next::Do(Effect::UndoStep {
                 step: *step,
                 point: *point,
                 targets: targets.clone(),
@@ -112,20 +121,17 @@ impl Walk {
     fn possible(&self, fleet: &Fleet, mut wanted: Distribution) -> Distribution {
         for place in fleet.places() {
             let unproven = !fleet.state(place).proven;
-            let held = self.held.contains(&place) && !fleet.gets_traffic(place);
-            if fleet.reaches(place, &wanted) && (unproven || held) {
+            let pending = self.wanted.get(&place);
+            let pending = pending.is_some_and(|want| !back(fleet, place, want.as_ref()));
+            let joins = !fleet.gets_traffic(place);
+            if fleet.reaches(place, &wanted) && (unproven || pending && joins) {
                 wanted.admissions[place] = Admission::Out;
             }
         }
         wanted
     }
 
-    fn active(
-        &self,
-        item: &Item,
-        fleet: &Fleet,
-        releases: &BTreeMap<Name, Option<Name>>,
-    ) -> Next {
+    fn active(&self, item: &Item, fleet: &Fleet, releases: &BTreeMap<Name, Option<Name>>) -> Next {
         let pending: Vec<(usize, Option<&Name>)> = releases
             .iter()
             .filter(|(name, _)| !self.tried(item, name))
@@ -159,7 +165,9 @@ impl Walk {
             return Next::Do(Effect::Activate { releases: activate });
         }
         if !deactivate.is_empty() {
-            return Next::Do(Effect::Deactivate { targets: deactivate });
+            return Next::Do(Effect::Deactivate {
+                targets: deactivate,
+            });
         }
         let unproven: BTreeMap<Name, Name> = pending
             .iter()
@@ -168,7 +176,10 @@ impl Walk {
             .collect();
         if !unproven.is_empty() {
             let timeout_ms = fleet.rules().health.timeout_ms;
-            return Next::Do(Effect::AwaitHealthy { releases: unproven, timeout_ms });
+            return Next::Do(Effect::AwaitHealthy {
+                releases: unproven,
+                timeout_ms,
+            });
         }
         if let Some(effect) = self.out(fleet, releases) {
             return Next::Do(effect);
@@ -199,7 +210,8 @@ impl Walk {
                 wanted = without;
             }
         }
-        (wanted != *fleet.distribution()).then(|| fleet.apply(wanted, fleet.rules().drain_ms).effect)
+        (wanted != *fleet.distribution())
+            .then(|| fleet.apply(wanted, fleet.rules().drain_ms).effect)
     }
 
     fn installed(&self, item: &Item, fleet: &Fleet, targets: &[Name]) -> Next {
@@ -214,7 +226,8 @@ impl Walk {
         // What runs, or may run, is not taken from under itself.
         let stands = |name: &Name| {
             fleet.place(name.as_str()).is_some_and(|place| {
-                fleet.state(place).unsure || fleet.state(place).active.as_ref() == Some(fleet.release())
+                fleet.state(place).unsure
+                    || fleet.state(place).active.as_ref() == Some(fleet.release())
             })
         };
         let free: BTreeSet<Name> = there
@@ -223,13 +236,21 @@ impl Walk {
             .map(|name| (*name).clone())
             .collect();
         if !free.is_empty() {
-            return Next::Do(Effect::Remove { targets: free, release: fleet.release().clone() });
+            return Next::Do(Effect::Remove {
+                targets: free,
+                release: fleet.release().clone(),
+            });
         }
-        let running = there.iter().find(|name| stands(name) && !self.tried(item, name));
+        let running = there
+            .iter()
+            .find(|name| stands(name) && !self.tried(item, name));
         match running {
             Some(name) => Next::Blocked(Failure::new(
                 crate::failure::Code::Refused,
-                format!("{} runs on {name}, and cannot be removed there", fleet.release()),
+                format!(
+                    "{} runs on {name}, and cannot be removed there",
+                    fleet.release()
+                ),
             )),
             None => Next::GivenUp,
         }
@@ -239,7 +260,9 @@ impl Walk {
 /// Whether all of them have back what they had.
 pub(crate) fn all_back(fleet: &Fleet, releases: &BTreeMap<Name, Option<Name>>) -> bool {
     releases.iter().all(|(name, want)| {
-        fleet.place(name.as_str()).is_none_or(|place| back(fleet, place, want.as_ref()))
+        fleet
+            .place(name.as_str())
+            .is_none_or(|place| back(fleet, place, want.as_ref()))
     })
 }
 

@@ -44,14 +44,20 @@ impl Deployment {
             ended: self.executor.now(),
         };
         let ended = self.recorder.end(&intent, &outcome).await;
-        let failed = outcome.report.iter().flat_map(|report| report.failed.keys().cloned());
+        let failed = outcome
+            .report
+            .iter()
+            .flat_map(|report| report.failed.keys().cloned());
         let failed = failed.collect();
         if ended.is_ok() {
             self.report(&intent, &settled);
         }
         self.trail.add(intent, Some(&outcome));
         ended?;
-        Ok(Done { result: settled.result, failed })
+        Ok(Done {
+            result: settled.result,
+            failed,
+        })
     }
 
     /// What is known of the world, from the world itself.
@@ -72,7 +78,10 @@ impl Deployment {
         let waiting = match effect {
             Effect::Observe => {
                 return match self.executor.observe().await {
-                    Ok(world) => Report { world: Some(world), ..Report::default() },
+                    Ok(world) => Report {
+                        world: Some(world),
+                        ..Report::default()
+                    },
                     Err(failure) => Report::failed(failure),
                 };
             }
@@ -84,8 +93,12 @@ impl Deployment {
             monitored = self.fleet.monitored();
             self.tell(&Event::Waiting { effect, until });
         }
-        let call =
-            Call { sequence: intent.sequence, attempt: intent.attempt, monitored, undoing };
+        let call = Call {
+            sequence: intent.sequence,
+            attempt: intent.attempt,
+            monitored,
+            undoing,
+        };
         self.executor.execute(effect, &call).await
     }
 
@@ -104,13 +117,33 @@ impl Deployment {
     }
 
     fn report(&self, intent: &Intent, settled: &Settled) {
-        for (place, proven) in &settled.health {
+        // That nothing is proven of a release which was just activated is no news.
+        let checked = matches!(
+            intent.effect,
+            Some(
+                Effect::AwaitHealthy { .. }
+                    | Effect::Wait { .. }
+                    | Effect::Watch { .. }
+                    | Effect::Approval { .. }
+            )
+        );
+        for (place, proven) in settled
+            .health
+            .iter()
+            .filter(|(_, proven)| *proven || checked)
+        {
             let target = self.fleet.name(*place);
-            self.tell(&Event::Health { target, proven: *proven });
+            self.tell(&Event::Health {
+                target,
+                proven: *proven,
+            });
         }
         for place in &settled.left_out {
             if let Some(failure) = &self.fleet.state(*place).left_out {
-                self.tell(&Event::LeftOut { target: self.fleet.name(*place), failure });
+                self.tell(&Event::LeftOut {
+                    target: self.fleet.name(*place),
+                    failure,
+                });
             }
         }
         if let (Some(Effect::Apply { traffic, .. }), Ok(_)) = (&intent.effect, &settled.result) {

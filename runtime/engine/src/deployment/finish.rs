@@ -18,7 +18,9 @@ impl Deployment {
     /// the record. `result` is what the strategy, or [`Deployment::begin`], ended with.
     pub async fn finish(&mut self, result: Result<(), Failure>) -> Verdict {
         let concluded = match self.complete(result).await {
-            Ok(()) => Ok(Verdict::Succeeded { left_out: self.fleet.left_out() }),
+            Ok(()) => Ok(Verdict::Succeeded {
+                left_out: self.fleet.left_out(),
+            }),
             Err(Stop::Failed(failure)) => self.conclude(failure).await,
             Err(Stop::Abandoned(failure)) => Err(Abandoned(failure)),
         };
@@ -45,7 +47,9 @@ impl Deployment {
         }
         result.map_err(Stop::Failed)?;
         self.uninterrupted()?;
-        self.failures.ignored().map_or(Ok(()), |failure| Err(Stop::Failed(failure)))?;
+        self.failures
+            .ignored()
+            .map_or(Ok(()), |failure| Err(Stop::Failed(failure)))?;
         ending::check(&self.fleet).map_err(Stop::Failed)?;
         // All traffic is on the release now, also where no operation brought it there.
         let due = self.points.rest(&self.fleet);

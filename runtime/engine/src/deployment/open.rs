@@ -27,7 +27,11 @@ pub async fn rollback_open(
     observer: Arc<dyn Observer>,
     cause: Failure,
 ) -> Verdict {
-    let next = records.iter().map(|record| record.intent.sequence + 1).max().unwrap_or(1);
+    let next = records
+        .iter()
+        .map(|record| record.intent.sequence + 1)
+        .max()
+        .unwrap_or(1);
     let control = Arc::new(Nobody);
     let recorder = Recorder::new(journal, observer, next);
     let mut deployment = Deployment::with(brief.into(), executor, recorder, control);
@@ -58,7 +62,11 @@ impl Deployment {
         let outcome = match outcome {
             Some(outcome) => outcome,
             None => {
-                let outcome = Outcome { result: Err(cut_off()), report: None, ended: self.now() };
+                let outcome = Outcome {
+                    result: Err(cut_off()),
+                    report: None,
+                    ended: self.now(),
+                };
                 self.recorder.end(&intent, &outcome).await?;
                 outcome
             }
@@ -84,7 +92,10 @@ impl Deployment {
 }
 
 fn cut_off() -> Failure {
-    Failure::new(Code::Interrupted, "the process ended while this was under way")
+    Failure::new(
+        Code::Interrupted,
+        "the process ended while this was under way",
+    )
 }
 
 /// Taking back is not interrupted.

@@ -20,8 +20,14 @@ impl Deployment {
     }
 
     pub(super) async fn run_step(&mut self, due: Due) -> Result<(), Stop> {
-        self.points.may_begin(&self.fleet, &due).map_err(Stop::Failed)?;
-        let Due { step, point, targets } = due;
+        self.points
+            .may_begin(&self.fleet, &due)
+            .map_err(Stop::Failed)?;
+        let Due {
+            step,
+            point,
+            targets,
+        } = due;
         let undoing = matches!(point, Point::BeforeRollback | Point::AfterRollback);
         if !undoing {
             self.uninterrupted()?;
@@ -34,9 +40,18 @@ impl Deployment {
             true => Undo::Irreversible,
             false => Undo::Step,
         };
-        let effect = Effect::Step { step, point, targets };
-        let draft =
-            Draft { origin: Origin::Step, operation: None, effect: Some(effect), undo, attempt: 1 };
+        let effect = Effect::Step {
+            step,
+            point,
+            targets,
+        };
+        let draft = Draft {
+            origin: Origin::Step,
+            operation: None,
+            effect: Some(effect),
+            undo,
+            attempt: 1,
+        };
         self.points.began(step);
         let done = self.execute(draft, Mode::Strict, undoing).await?;
         match done.result {

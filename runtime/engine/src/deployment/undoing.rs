@@ -43,7 +43,9 @@ impl Deployment {
             return Ok(Verdict::RolledBack { cause });
         }
         let id = &self.fleet.brief().id;
-        differences.push(format!("once this is mended, `runtime rollback {id}` tries again"));
+        differences.push(format!(
+            "once this is mended, `runtime rollback {id}` tries again"
+        ));
         Ok(Verdict::Stuck { cause, differences })
     }
 
@@ -64,7 +66,7 @@ impl Deployment {
     /// the guard does not allow yet may be possible once older things are back.
     async fn walk(&mut self) -> Result<Troubles, Abandoned> {
         let items = self.trail.items();
-        let mut walk = Walk::default();
+        let mut walk = Walk::new(&items, &self.fleet);
         let mut troubles = Troubles::new();
         loop {
             let (mut blocked, mut progress) = (false, false);
@@ -78,7 +80,8 @@ impl Deployment {
                 blocked |= end.blocked;
             }
             if !blocked || !progress {
-                self.restore_traffic(&items, &mut walk, &mut troubles).await?;
+                self.restore_traffic(&items, &mut walk, &mut troubles)
+                    .await?;
                 return Ok(troubles);
             }
         }
@@ -87,7 +90,14 @@ impl Deployment {
     /// Whether a traffic state is only on the way: with nothing left to do between it and the
     /// next older one, that one is gone to at once.
     fn passed(&self, items: &[Item]) -> bool {
-        let Some((Item { what: What::Traffic(_), .. }, older)) = items.split_first() else {
+        let Some((
+            Item {
+                what: What::Traffic(_),
+                ..
+            },
+            older,
+        )) = items.split_first()
+        else {
             return false;
         };
         for item in older {
@@ -117,7 +127,9 @@ impl Deployment {
                     return Ok(end);
                 }
                 Next::GivenUp => {
-                    troubles.entry(item.sequence).or_insert_with(|| self.given_up(item));
+                    troubles
+                        .entry(item.sequence)
+                        .or_insert_with(|| self.given_up(item));
                     return Ok(end);
                 }
                 Next::Blocked(refusal) => {
@@ -156,7 +168,9 @@ impl Deployment {
             attempt,
         };
         let done = self.execute(draft, Mode::Strict, true).await?;
-        let Err(failure) = done.result else { return Ok(Tried::Done) };
+        let Err(failure) = done.result else {
+            return Ok(Tried::Done);
+        };
         // A wait for health has waited as long as it may.
         let waits = matches!(effect, Effect::AwaitHealthy { .. });
         if failure.retryable && !waits && attempt < ATTEMPTS_MAX {
@@ -176,7 +190,9 @@ impl Deployment {
         troubles: &mut Troubles,
     ) -> Result<(), Abandoned> {
         let changes = |item: &&Item| matches!(item.what, What::Traffic(_) | What::Active(_));
-        let Some(oldest) = items.iter().rev().find(changes) else { return Ok(()) };
+        let Some(oldest) = items.iter().rev().find(changes) else {
+            return Ok(());
+        };
         if !self.fleet.balanced() {
             return Ok(());
         }

@@ -19,7 +19,10 @@ pub(crate) struct Distribution {
 impl Distribution {
     /// Nobody gets anything.
     pub(crate) fn empty(groups: usize, targets: usize) -> Self {
-        Self { shares: vec![0.0; groups], admissions: vec![Admission::Out; targets] }
+        Self {
+            shares: vec![0.0; groups],
+            admissions: vec![Admission::Out; targets],
+        }
     }
 
     pub(crate) fn total(&self) -> f64 {
@@ -33,7 +36,9 @@ impl Fleet {
         let shares = self.groups.iter().zip(&distribution.shares);
         let targets = self.brief.targets.iter().zip(&distribution.admissions);
         Traffic {
-            shares: shares.map(|(group, share)| (group.name.clone(), *share)).collect(),
+            shares: shares
+                .map(|(group, share)| (group.name.clone(), *share))
+                .collect(),
             admissions: targets
                 .map(|(target, admission)| (target.name.clone(), *admission))
                 .collect(),
@@ -42,12 +47,18 @@ impl Fleet {
 
     /// The traffic by place. What names no target or group of the fleet is passed over.
     pub(crate) fn of_traffic(&self, traffic: &Traffic) -> Distribution {
-        let shares = self.groups.iter().map(|group| traffic.share(group.name.as_str())).collect();
+        let shares = self
+            .groups
+            .iter()
+            .map(|group| traffic.share(group.name.as_str()))
+            .collect();
         let admissions = match self.aligned(traffic) {
             Some(admissions) => admissions,
             None => {
                 let targets = self.brief.targets.iter();
-                targets.map(|target| traffic.admission(target.name.as_str())).collect()
+                targets
+                    .map(|target| traffic.admission(target.name.as_str()))
+                    .collect()
             }
         };
         Distribution { shares, admissions }
@@ -59,7 +70,9 @@ impl Fleet {
             return None;
         }
         let pairs = self.brief.targets.iter().zip(&traffic.admissions);
-        pairs.map(|(target, (name, admission))| (target.name == *name).then_some(*admission)).collect()
+        pairs
+            .map(|(target, (name, admission))| (target.name == *name).then_some(*admission))
+            .collect()
     }
 
     /// What the load balancer shows. Its weights are whole numbers, so the shares are scaled to

@@ -18,7 +18,10 @@ impl Fleet {
     pub(super) fn observed(&mut self, report: &Report) -> Result<Answer, Trouble> {
         whole(report)?;
         let Some(world) = &report.world else {
-            return Err(Trouble::Whole(Failure::new(Code::Internal, "nothing was observed")));
+            return Err(Trouble::Whole(Failure::new(
+                Code::Internal,
+                "nothing was observed",
+            )));
         };
         self.refresh(world);
         Ok(Answer::Done)
@@ -27,7 +30,9 @@ impl Fleet {
     fn refresh(&mut self, world: &World) {
         let release = self.release().clone();
         for (name, found) in &world.targets {
-            let Some(place) = self.place(name.as_str()) else { continue };
+            let Some(place) = self.place(name.as_str()) else {
+                continue;
+            };
             let state = &mut self.states[place];
             state.installed = Presence::of(&release, found);
             if state.active != found.active {
@@ -48,7 +53,10 @@ impl Fleet {
     /// Settles which of two distributions it is, where the reading shows one of them.
     pub(super) fn resolve_doubt(&mut self, reading: &Reading) {
         let Some(doubt) = &self.doubt else { return };
-        let (before, after) = (self.shows(reading, &self.distribution), self.shows(reading, doubt));
+        let (before, after) = (
+            self.shows(reading, &self.distribution),
+            self.shows(reading, doubt),
+        );
         match (before, after) {
             (true, false) => self.doubt = None,
             (false, true) => {
@@ -60,7 +68,9 @@ impl Fleet {
     }
 
     fn shows(&self, reading: &Reading, distribution: &super::Distribution) -> bool {
-        let Some(traits) = &self.brief.rules.balancer else { return true };
+        let Some(traits) = &self.brief.rules.balancer else {
+            return true;
+        };
         let traffic = self.to_traffic(distribution);
         agreement::agreement(&traffic, reading, traits, &self.brief.targets).is_ok()
     }

@@ -33,7 +33,10 @@ pub(crate) struct Resolution {
 impl Resolution {
     /// An effect that changes nothing that lasts.
     pub(crate) fn passing(effect: Effect) -> Self {
-        Self { effect, undo: Undo::Nothing }
+        Self {
+            effect,
+            undo: Undo::Nothing,
+        }
     }
 }
 
@@ -49,22 +52,34 @@ impl Fleet {
             }
             Operation::ReadTraffic => Ok(Work::Answer(Answer::Traffic(Vec::new()))),
             Operation::Split { shares } => self.split(shares),
-            Operation::Drain { targets, timeout_ms } => self.drain(targets, *timeout_ms),
+            Operation::Drain {
+                targets,
+                timeout_ms,
+            } => self.drain(targets, *timeout_ms),
             Operation::Restore { targets } => self.restore(targets),
-            Operation::AwaitHealthy { targets, timeout_ms } => {
-                self.await_healthy(targets, *timeout_ms)
-            }
-            Operation::Watch { candidate, baseline, duration_ms } => {
-                self.watch(candidate, baseline, now.after_ms(*duration_ms))
-            }
+            Operation::AwaitHealthy {
+                targets,
+                timeout_ms,
+            } => self.await_healthy(targets, *timeout_ms),
+            Operation::Watch {
+                candidate,
+                baseline,
+                duration_ms,
+            } => self.watch(candidate, baseline, now.after_ms(*duration_ms)),
             Operation::Wait { duration_ms } => {
                 let until = Self::deadline(now, *duration_ms);
                 Ok(Work::Do(Resolution::passing(Effect::Wait { until })))
             }
-            Operation::Approval { question, timeout_ms } => {
+            Operation::Approval {
+                question,
+                timeout_ms,
+            } => {
                 let until = Self::deadline(now, *timeout_ms);
                 let question = question.clone();
-                Ok(Work::Do(Resolution::passing(Effect::Approval { question, until })))
+                Ok(Work::Do(Resolution::passing(Effect::Approval {
+                    question,
+                    until,
+                })))
             }
             Operation::Begin { .. } => Ok(Work::Answer(Answer::Done)),
             Operation::Now => Ok(Work::Answer(Answer::Time(now))),
@@ -84,15 +99,27 @@ impl Fleet {
             return Ok(Work::Answer(Answer::Done));
         }
         let new = |place: &&usize| self.states[**place].installed != Presence::Complete;
-        let targets: Vec<Name> =
-            places.iter().filter(new).map(|place| self.name(*place).clone()).collect();
+        let targets: Vec<Name> = places
+            .iter()
+            .filter(new)
+            .map(|place| self.name(*place).clone())
+            .collect();
         let release = self.release().clone();
         let undo = if targets.is_empty() {
             Undo::Nothing
         } else {
-            Undo::Remove { targets, release: release.clone() }
+            Undo::Remove {
+                targets,
+                release: release.clone(),
+            }
         };
-        Ok(Work::Do(Resolution { effect: Effect::Install { targets: self.set(&places), release }, undo }))
+        Ok(Work::Do(Resolution {
+            effect: Effect::Install {
+                targets: self.set(&places),
+                release,
+            },
+            undo,
+        }))
     }
 
     fn activate(&self, names: &[Name]) -> Result<Work, Failure> {
@@ -102,11 +129,18 @@ impl Fleet {
         }
         guard::activation(self, &places)?;
         let release = self.release();
-        let releases =
-            places.iter().map(|place| (self.name(*place).clone(), release.clone())).collect();
+        let releases = places
+            .iter()
+            .map(|place| (self.name(*place).clone(), release.clone()))
+            .collect();
         let before = places
             .iter()
-            .map(|place| (self.name(*place).clone(), self.states[*place].active.clone()))
+            .map(|place| {
+                (
+                    self.name(*place).clone(),
+                    self.states[*place].active.clone(),
+                )
+            })
             .collect();
         Ok(Work::Do(Resolution {
             effect: Effect::Activate { releases },
@@ -134,7 +168,12 @@ impl Fleet {
     }
 
     fn restore(&self, names: &[Name]) -> Result<Work, Failure> {
-        self.admit(names, Admission::Ready, Change::Restore, self.rules().drain_ms)
+        self.admit(
+            names,
+            Admission::Ready,
+            Change::Restore,
+            self.rules().drain_ms,
+        )
     }
 
     fn admit(
@@ -182,9 +221,18 @@ impl Fleet {
                 joining.insert(self.name(place).clone());
             }
         }
-        let effect =
-            Effect::Apply { traffic: self.to_traffic(&wanted), drained, joining, drain_ms };
-        Resolution { effect, undo: Undo::Traffic { before: self.traffic() } }
+        let effect = Effect::Apply {
+            traffic: self.to_traffic(&wanted),
+            drained,
+            joining,
+            drain_ms,
+        };
+        Resolution {
+            effect,
+            undo: Undo::Traffic {
+                before: self.traffic(),
+            },
+        }
     }
 
     fn await_healthy(&self, names: &[Name], timeout_ms: Option<u64>) -> Result<Work, Failure> {
@@ -213,7 +261,10 @@ impl Fleet {
             }
         }
         let timeout_ms = timeout_ms.map_or(limit, |timeout| timeout.min(limit));
-        Ok(Work::Do(Resolution::passing(Effect::AwaitHealthy { releases, timeout_ms })))
+        Ok(Work::Do(Resolution::passing(Effect::AwaitHealthy {
+            releases,
+            timeout_ms,
+        })))
     }
 
     fn watch(
@@ -230,10 +281,17 @@ impl Fleet {
                 "there is nothing to watch: no target is named that was not left out",
             ));
         }
-        Ok(Work::Do(Resolution::passing(Effect::Watch { candidate, baseline, until })))
+        Ok(Work::Do(Resolution::passing(Effect::Watch {
+            candidate,
+            baseline,
+            until,
+        })))
     }
 
     fn set(&self, places: &[usize]) -> BTreeSet<Name> {
-        places.iter().map(|place| self.name(*place).clone()).collect()
+        places
+            .iter()
+            .map(|place| self.name(*place).clone())
+            .collect()
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     failure::{Code, Failure},
     operation::Answer,
     subject::Name,
-    traffic::{Reading, Share},
+    traffic::{Reading, Share, Traffic},
 };
 
 /// Whether targets that fail may be left out.
@@ -37,7 +37,11 @@ pub(crate) struct Settled {
 impl Settled {
     /// Nothing changed.
     pub(crate) fn nothing() -> Self {
-        Self { result: Ok(Answer::Done), health: Vec::new(), left_out: Vec::new() }
+        Self {
+            result: Ok(Answer::Done),
+            health: Vec::new(),
+            left_out: Vec::new(),
+        }
     }
 }
 
@@ -125,44 +129,62 @@ impl Fleet {
         report: &Report,
         proven: bool,
     ) -> Result<Answer, Trouble> {
+        let mut troubles = BTreeMap::new();
         for (name, release) in releases {
-            let Some(place) = self.place(name.as_str()) else { continue };
+            let Some(place) = self.place(name.as_str()) else {
+                continue;
+            };
+            let trouble = report.failed.get(name);
+            let failed = report.failure.is_some() || trouble.is_some();
             let state = &mut self.states[place];
-            let failed = report.failure.is_some() || report.failed.contains_key(name);
             state.unsure = failed;
             state.proven = proven && !failed;
             if !failed {
                 state.active = release.cloned();
             }
+            troubles.extend(trouble.map(|failure| (place, failure.clone())));
         }
         whole(report)?;
-        each_of(self, report, |_| true)
+        none(troubles)
     }
 
     fn applied(&mut self, effect: &Effect, report: &Report) -> Result<Answer, Trouble> {
-        let Effect::Apply { traffic, .. } = effect else { return Ok(Answer::Done) };
+        let Effect::Apply { traffic, .. } = effect else {
+            return Ok(Answer::Done);
+        };
         let wanted = self.of_traffic(traffic);
-        let result = whole(report).and_then(|()| each_of(self, report, |_| true)).and_then(|_| {
-            let reading = report.reading.as_ref().ok_or_else(|| {
-                let message = "the load balancer did not say what it does after the change";
-                Trouble::Whole(Failure::new(Code::Unavailable, message).retryable())
-            })?;
-            self.agrees(traffic, reading).map_err(Trouble::Whole)
-        });
-        if result.is_ok() {
+        let Err(failure) = self.shown(traffic, report) else {
             self.distribution = wanted;
             self.doubt = None;
             return Ok(Answer::Done);
-        }
+        };
         self.doubt = Some(wanted);
         if let Some(reading) = &report.reading {
             self.resolve_doubt(reading);
         }
-        result.map(|()| Answer::Done)
+        Err(Trouble::Whole(failure))
     }
 
-    fn agrees(&self, traffic: &crate::traffic::Traffic, reading: &Reading) -> Result<(), Failure> {
-        let Some(traits) = &self.brief.rules.balancer else { return Ok(()) };
+    /// Fails unless the change was made and the load balancer shows it. Nobody is left out for
+    /// it: the traffic is everyone's.
+    fn shown(&self, traffic: &Traffic, report: &Report) -> Result<(), Failure> {
+        if let Some(failure) = &report.failure {
+            return Err(failure.clone());
+        }
+        if !report.failed.is_empty() {
+            return Err(summary("the traffic could not be changed", &report.failed));
+        }
+        let reading = report.reading.as_ref().ok_or_else(|| {
+            let message = "the load balancer did not say what it does after the change";
+            Failure::new(Code::Unavailable, message).retryable()
+        })?;
+        self.agrees(traffic, reading)
+    }
+
+    fn agrees(&self, traffic: &Traffic, reading: &Reading) -> Result<(), Failure> {
+        let Some(traits) = &self.brief.rules.balancer else {
+            return Ok(());
+        };
         agreement::agreement(traffic, reading, traits, &self.brief.targets).map_err(|difference| {
             let message = format!("the load balancer does not show the change: {difference}");
             Failure::new(Code::Rejected, message).retryable()
@@ -194,7 +216,9 @@ impl Fleet {
         report: &Report,
     ) -> Result<Answer, Trouble> {
         for (name, release) in releases {
-            let Some(place) = self.place(name.as_str()) else { continue };
+            let Some(place) = self.place(name.as_str()) else {
+                continue;
+            };
             let state = &mut self.states[place];
             if report.failed.contains_key(name) {
                 state.proven = false;
@@ -230,8 +254,10 @@ impl Fleet {
     }
 
     fn failed(&self, effect: &Effect, failed: BTreeMap<usize, Failure>, mode: Mode) -> Failure {
-        let named: BTreeMap<Name, Failure> =
-            failed.into_iter().map(|(place, failure)| (self.name(place).clone(), failure)).collect();
+        let named: BTreeMap<Name, Failure> = failed
+            .into_iter()
+            .map(|(place, failure)| (self.name(place).clone(), failure))
+            .collect();
         let what = match effect {
             Effect::Install { .. } => "installing failed",
             Effect::Activate { .. } => "activating failed",
@@ -256,7 +282,10 @@ pub(super) enum Trouble {
 }
 
 pub(super) fn whole(report: &Report) -> Result<(), Trouble> {
-    report.failure.clone().map_or(Ok(()), |failure| Err(Trouble::Whole(failure)))
+    report
+        .failure
+        .clone()
+        .map_or(Ok(()), |failure| Err(Trouble::Whole(failure)))
 }
 
 /// Fails with the targets that failed; one that was not asked for cannot.
@@ -271,5 +300,13 @@ fn each_of(
         .filter(|(name, _)| asked(name))
         .filter_map(|(name, failure)| Some((fleet.place(name.as_str())?, failure.clone())))
         .collect();
-    if failed.is_empty() { Ok(Answer::Done) } else { Err(Trouble::Targets(failed)) }
+    none(failed)
+}
+
+fn none(failed: BTreeMap<usize, Failure>) -> Result<Answer, Trouble> {
+    if failed.is_empty() {
+        Ok(Answer::Done)
+    } else {
+        Err(Trouble::Targets(failed))
+    }
 }

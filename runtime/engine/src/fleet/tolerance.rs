@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Distribution, Fleet, Resolution, at_most};
+use super::{Distribution, Fleet, Resolution, serving::at_most};
 use crate::{
     failure::{Code, Failure},
     guard, phrase,
@@ -13,17 +13,24 @@ use crate::{
 impl Fleet {
     /// Fails where more targets could not be asked at the start than may be left out.
     pub(crate) fn check_reachable(&self) -> Result<(), Failure> {
-        let lost: Vec<usize> =
-            self.places().filter(|place| self.states[*place].left_out.is_some()).collect();
+        let lost: Vec<usize> = self
+            .places()
+            .filter(|place| self.states[*place].left_out.is_some())
+            .collect();
         if lost.len() <= self.tolerated() {
             return Ok(());
         }
         let failures = lost.iter().filter_map(|place| {
-            Some((self.name(*place).clone(), self.states[*place].left_out.clone()?))
+            Some((
+                self.name(*place).clone(),
+                self.states[*place].left_out.clone()?,
+            ))
         });
         let failures: BTreeMap<Name, Failure> = failures.collect();
         let mut failure = summary("could not be asked what runs there", &failures);
-        failure.message.push_str(&format!("; nothing was changed{}", self.tolerance_told()));
+        failure
+            .message
+            .push_str(&format!("; nothing was changed{}", self.tolerance_told()));
         Err(failure)
     }
 
@@ -35,8 +42,14 @@ impl Fleet {
     /// Leaves these out too, where the operator tolerates so many and the traffic can do
     /// without them; none otherwise.
     pub(super) fn leave_out(&mut self, failed: &BTreeMap<usize, Failure>) -> bool {
-        let before = self.states.iter().filter(|state| state.left_out.is_some()).count();
-        let interrupted = failed.values().any(|failure| failure.code == Code::Interrupted);
+        let before = self
+            .states
+            .iter()
+            .filter(|state| state.left_out.is_some())
+            .count();
+        let interrupted = failed
+            .values()
+            .any(|failure| failure.code == Code::Interrupted);
         if interrupted || before + failed.len() > self.tolerated() || !self.can_miss(failed) {
             return false;
         }
@@ -57,7 +70,9 @@ impl Fleet {
                 lost[group] = true;
             }
         }
-        lost.iter().zip(&ready).all(|(lost, ready)| !lost || *ready > 0)
+        lost.iter()
+            .zip(&ready)
+            .all(|(lost, ready)| !lost || *ready > 0)
     }
 
     /// The traffic without those that were left out and are not proven, where it is not that

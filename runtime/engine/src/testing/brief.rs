@@ -23,7 +23,10 @@ pub fn rules() -> Rules {
         drain_ms: 30_000,
         downtime: false,
         idle: BTreeSet::new(),
-        health: Health { unchecked: false, timeout_ms: 60_000 },
+        health: Health {
+            unchecked: false,
+            timeout_ms: 60_000,
+        },
         automatic_rollback: true,
         steps: Vec::new(),
         balancer: Some(BalancerTraits {

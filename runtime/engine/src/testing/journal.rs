@@ -93,7 +93,10 @@ impl Inner {
     fn add(&mut self, intent: &Intent, outcome: Option<Outcome>) {
         let expected = self.records.len() as u64 + 1;
         assert_eq!(intent.sequence, expected, "records count without a gap");
-        self.records.push(Record { intent: intent.clone(), outcome });
+        self.records.push(Record {
+            intent: intent.clone(),
+            outcome,
+        });
     }
 }
 
@@ -105,8 +108,10 @@ impl Journal for MemoryJournal {
 
     async fn end(&mut self, sequence: u64, outcome: &Outcome) -> Result<(), JournalError> {
         self.write(|inner| {
-            let found =
-                inner.records.iter_mut().find(|record| record.intent.sequence == sequence);
+            let found = inner
+                .records
+                .iter_mut()
+                .find(|record| record.intent.sequence == sequence);
             let record = found.expect("an outcome follows its intent");
             assert!(record.outcome.is_none(), "an outcome is written once");
             record.outcome = Some(outcome.clone());

@@ -25,13 +25,22 @@ pub struct Asked {
 impl Asked {
     /// Asks for the end of the deployment.
     pub fn abort(&self) {
-        let interruption = Interruption { by: "alice".into(), reason: "enough".into() };
-        *self.interruption.lock().unwrap_or_else(PoisonError::into_inner) = Some(interruption);
+        let interruption = Interruption {
+            by: "alice".into(),
+            reason: "enough".into(),
+        };
+        *self
+            .interruption
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(interruption);
     }
 }
 
 impl Control for Asked {
     fn interruption(&self) -> Option<Interruption> {
-        self.interruption.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.interruption
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

@@ -2,10 +2,12 @@
 
 use super::{
     Stage,
-    scripts::{Script, blue_green, canary, healthy, install, activate, rolling, simple, split},
+    scripts::{
+        Careless, Script, activate, blue_green, canary, healthy, install, rolling, simple, split,
+    },
 };
 use crate::{
-    Brief, Effect, Verdict,
+    Brief, Deployment, Effect, Event, Observer, Operation, Timestamp, Verdict,
     testing::{MemoryWorld, brief},
 };
 
@@ -14,13 +16,23 @@ pub(super) fn web() -> Brief {
 }
 
 pub(super) fn colours() -> Brief {
-    let mut brief = brief(&[("b1", "blue"), ("b2", "blue"), ("g1", "green"), ("g2", "green")]);
+    let mut brief = brief(&[
+        ("b1", "blue"),
+        ("b2", "blue"),
+        ("g1", "green"),
+        ("g2", "green"),
+    ]);
     brief.rules.idle = ["blue".into(), "green".into()].into();
     brief
 }
 
 pub(super) fn birds() -> Brief {
-    brief(&[("a", "canary"), ("b", "stable"), ("c", "stable"), ("d", "stable")])
+    brief(&[
+        ("a", "canary"),
+        ("b", "stable"),
+        ("c", "stable"),
+        ("d", "stable"),
+    ])
 }
 
 /// The four strategies, each with a fleet that it fits.
@@ -32,10 +44,26 @@ pub(super) fn all() -> Vec<(&'static str, Stage, Script)> {
     let world = |brief: &Brief| MemoryWorld::new(brief).running("v1", &[("web", 100.0)]);
     let flock = MemoryWorld::new(&birds()).running("v1", &shares);
     vec![
-        ("simple", Stage::new(down.clone(), world(&down)), Script(simple(&["a", "b", "c"]))),
-        ("rolling", Stage::new(web(), world(&web())), Script(rolling(&["a", "b", "c"]))),
-        ("blue-green", Stage::new(colours(), blue), Script(blue_green(&["g1", "g2"]))),
-        ("canary", Stage::new(birds(), flock), Script(canary("a", &["b", "c", "d"]))),
+        (
+            "simple",
+            Stage::new(down.clone(), world(&down)),
+            Script(simple(&["a", "b", "c"])),
+        ),
+        (
+            "rolling",
+            Stage::new(web(), world(&web())),
+            Script(rolling(&["a", "b", "c"])),
+        ),
+        (
+            "blue-green",
+            Stage::new(colours(), blue),
+            Script(blue_green(&["g1", "g2"])),
+        ),
+        (
+            "canary",
+            Stage::new(birds(), flock),
+            Script(canary("a", &["b", "c", "d"])),
+        ),
     ]
 }
 
@@ -43,14 +71,29 @@ pub(super) fn all() -> Vec<(&'static str, Stage, Script)> {
 fn every_strategy_brings_the_release_everywhere() {
     for (name, stage, mut script) in all() {
         let verdict = stage.run(&mut script);
-        assert_eq!(verdict, Verdict::Succeeded { left_out: Vec::new() }, "{name}");
+        assert_eq!(
+            verdict,
+            Verdict::Succeeded {
+                left_out: Vec::new()
+            },
+            "{name}"
+        );
         for (target, percent) in stage.world.percents() {
             let active = stage.world.states()[&target].active.clone();
-            assert!(percent == 0.0 || active == Some("v2".into()), "{name}: {target} has {active:?}");
+            assert!(
+                percent == 0.0 || active == Some("v2".into()),
+                "{name}: {target} has {active:?}"
+            );
         }
         assert!(stage.undone().is_empty());
         assert_eq!(stage.journal.verdict().unwrap()["verdict"], "succeeded");
-        assert!(stage.journal.records().iter().all(|record| record.outcome.is_some()));
+        assert!(
+            stage
+                .journal
+                .records()
+                .iter()
+                .all(|record| record.outcome.is_some())
+        );
     }
 }
 
@@ -58,18 +101,41 @@ fn every_strategy_brings_the_release_everywhere() {
 fn a_first_deployment_has_no_minimum_and_lets_the_proven_in() {
     let stage = Stage::new(web(), MemoryWorld::new(&web()));
     let all = &["a", "b", "c"];
-    let mut script =
-        Script(vec![install(all), activate(all), healthy(all), split(&[("web", 100.0)])]);
-    assert_eq!(stage.run(&mut script), Verdict::Succeeded { left_out: Vec::new() });
+    let mut script = Script(vec![
+        install(all),
+        activate(all),
+        healthy(all),
+        split(&[("web", 100.0)]),
+    ]);
+    assert_eq!(
+        stage.run(&mut script),
+        Verdict::Succeeded {
+            left_out: Vec::new()
+        }
+    );
     let third = 100.0 / 3.0;
-    assert!(stage.world.percents().values().all(|percent| (percent - third).abs() < 1e-9));
+    assert!(
+        stage
+            .world
+            .percents()
+            .values()
+            .all(|percent| (percent - third).abs() < 1e-9)
+    );
 }
 
 #[test]
 fn nothing_is_applied_that_holds_already() {
-    let stage = Stage::new(web(), MemoryWorld::new(&web()).running("v2", &[("web", 100.0)]));
+    let stage = Stage::new(
+        web(),
+        MemoryWorld::new(&web()).running("v2", &[("web", 100.0)]),
+    );
     let mut script = Script(vec![split(&[("web", 100.0)])]);
-    assert_eq!(stage.run(&mut script), Verdict::Succeeded { left_out: Vec::new() });
+    assert_eq!(
+        stage.run(&mut script),
+        Verdict::Succeeded {
+            left_out: Vec::new()
+        }
+    );
     assert_eq!(stage.world.deeds(), Vec::new());
 }
 
@@ -82,7 +148,9 @@ fn a_change_names_who_loses_and_who_gains_traffic() {
         .deeds()
         .iter()
         .filter_map(|deed| match &deed.effect {
-            Effect::Apply { drained, joining, .. } => Some((drained.len(), joining.len())),
+            Effect::Apply {
+                drained, joining, ..
+            } => Some((drained.len(), joining.len())),
             _ => None,
         })
         .collect();
@@ -109,10 +177,71 @@ fn without_a_load_balancer_activation_is_traffic() {
     brief.rules.balancer = None;
     let stage = Stage::new(brief.clone(), MemoryWorld::new(&brief));
     let mut script = Script(simple(&["a", "b", "c"]));
-    assert_eq!(stage.run(&mut script), Verdict::Succeeded { left_out: Vec::new() });
+    assert_eq!(
+        stage.run(&mut script),
+        Verdict::Succeeded {
+            left_out: Vec::new()
+        }
+    );
 
     let stage = Stage::new(brief.clone(), MemoryWorld::new(&brief).running("v1", &[]));
     let verdict = stage.run(&mut Script(simple(&["a", "b", "c"])));
     assert!(matches!(verdict, Verdict::RolledBack { .. }), "{verdict:?}");
-    assert!(stage.world.states().values().all(|state| state.active == Some("v1".into())));
+    assert!(
+        stage
+            .world
+            .states()
+            .values()
+            .all(|state| state.active == Some("v1".into()))
+    );
+}
+
+#[test]
+fn whoever_listens_hears_of_it_in_order() {
+    #[derive(Default)]
+    struct Listener(std::sync::Mutex<Vec<String>>);
+    impl Observer for Listener {
+        fn event(&self, _at: Timestamp, event: &Event<'_>) {
+            let word = match event {
+                Event::Started(intent) => format!("started {}", intent.sequence),
+                Event::Ended(intent, _) => format!("ended {}", intent.sequence),
+                Event::Stage(stage) => format!("stage {stage}"),
+                Event::Traffic(traffic) => format!("web {:?}", traffic.admission("a")),
+                Event::Health { target, proven } => format!("{target} {proven}"),
+                Event::Waiting { until, .. } => format!("waiting {}", until.is_some()),
+                Event::LeftOut { target, .. } => format!("without {target}"),
+                Event::Interrupted(interruption) => format!("stop, says {}", interruption.by),
+                Event::Undoing { .. } => "undoing".to_owned(),
+                Event::Closed(verdict) => format!("{verdict:?}")[..10].to_owned(),
+            };
+            self.0.lock().unwrap().push(word);
+        }
+    }
+    let stage = Stage::new(
+        web(),
+        MemoryWorld::new(&web()).running("v1", &[("web", 100.0)]),
+    );
+    stage.world.aborts(0, &stage.asked);
+    let listener = std::sync::Arc::new(Listener::default());
+    let mut deployment = Deployment::new(
+        web(),
+        Box::new(stage.world.clone()),
+        Box::new(stage.journal.clone()),
+        listener.clone(),
+        std::sync::Arc::new(stage.asked.clone()),
+    );
+    let mut calls = vec![Operation::Begin {
+        stage: "one".into(),
+    }];
+    calls.extend(rolling(&["a", "b", "c"]).into_iter().take(6));
+    futures::executor::block_on(deployment.run(&mut Careless::new(calls)));
+    let heard = listener.0.lock().unwrap().join(", ");
+    assert_eq!(
+        heard,
+        "started 1, ended 1, started 2, ended 2, stage one, started 3, ended 3, started 4, \
+         ended 4, web Draining, started 5, ended 5, started 6, ended 6, a true, started 7, \
+         ended 7, web Ready, started 8, waiting true, ended 8, stop, says alice, undoing, \
+         started 9, ended 9, web Draining, started 10, ended 10, started 11, ended 11, a true, \
+         started 12, ended 12, web Ready, started 13, ended 13, started 14, ended 14, RolledBack"
+    );
 }

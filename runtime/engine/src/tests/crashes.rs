@@ -16,9 +16,13 @@ fn stages() -> Vec<(&'static str, Stage, super::scripts::Script)> {
             irreversible: false,
             repeat: true,
         };
-        brief.rules.steps = [Point::BeforeTraffic, Point::AfterTraffic, Point::BeforeRollback]
-            .map(step)
-            .to_vec();
+        brief.rules.steps = [
+            Point::BeforeTraffic,
+            Point::AfterTraffic,
+            Point::BeforeRollback,
+        ]
+        .map(step)
+        .to_vec();
         (name, Stage::new(brief, stage.world), script)
     };
     all().into_iter().map(with_steps).collect()
@@ -52,7 +56,11 @@ fn a_deployment_that_died_anywhere_goes_back() {
             assert_eq!(stage.snapshot(), before, "{name} {write:?} closed {closed}");
             stage.assert_no_new_traffic();
             let records = stage.journal.records();
-            assert_eq!(outcomes(&records).len(), records.len(), "every record has its end");
+            assert_eq!(
+                outcomes(&records).len(),
+                records.len(),
+                "every record has its end"
+            );
         }
     }
 }
@@ -70,10 +78,16 @@ fn an_undo_that_died_anywhere_goes_on() {
             if matches!(verdict, Verdict::RolledBack { .. }) {
                 break;
             }
-            assert!(matches!(verdict, Verdict::Abandoned { .. }), "{name} {write:?}: {verdict:?}");
+            assert!(
+                matches!(verdict, Verdict::Abandoned { .. }),
+                "{name} {write:?}: {verdict:?}"
+            );
             let verdict = stage.roll_back();
             assert!(
-                matches!(verdict, Verdict::RolledBack { .. } | Verdict::Refused { .. }),
+                matches!(
+                    verdict,
+                    Verdict::RolledBack { .. } | Verdict::Refused { .. }
+                ),
                 "{name} {write:?}: {verdict:?}"
             );
             assert_eq!(stage.snapshot(), before, "{name} {write:?}");
@@ -95,14 +109,19 @@ fn so_does_one_whose_successors_die() {
         let verdict = loop {
             stage.journal.revive();
             // Each lives a little longer than the one before it.
-            stage.journal.dies(Write::Before(stage.journal.writes() + 3 + deaths));
+            stage
+                .journal
+                .dies(Write::Before(stage.journal.writes() + 3 + deaths));
             match stage.roll_back_with_death() {
                 Verdict::Abandoned { .. } => deaths += 1,
                 verdict => break verdict,
             }
             assert!(deaths < 100, "{name} gets nowhere");
         };
-        assert!(matches!(verdict, Verdict::RolledBack { .. }), "{name}: {verdict:?}");
+        assert!(
+            matches!(verdict, Verdict::RolledBack { .. }),
+            "{name}: {verdict:?}"
+        );
         assert!(deaths > 1, "{name}");
         assert_eq!(stage.snapshot(), before, "{name}");
     }

@@ -20,18 +20,30 @@ use crate::{
 fn rolled_back(stage: &Stage, strategy: &mut dyn Strategy, why: &str) {
     let before = stage.snapshot();
     let verdict = stage.run(strategy);
-    let Verdict::RolledBack { cause } = &verdict else { panic!("{verdict:?}") };
-    assert!(cause.message.contains(why), "{:?} does not say {why:?}", cause.message);
+    let Verdict::RolledBack { cause } = &verdict else {
+        panic!("{verdict:?}")
+    };
+    assert!(
+        cause.message.contains(why),
+        "{:?} does not say {why:?}",
+        cause.message
+    );
     assert_eq!(stage.snapshot(), before);
     stage.assert_no_new_traffic();
 }
 
 fn on_web() -> Stage {
-    Stage::new(web(), MemoryWorld::new(&web()).running("v1", &[("web", 100.0)]))
+    Stage::new(
+        web(),
+        MemoryWorld::new(&web()).running("v1", &[("web", 100.0)]),
+    )
 }
 
 fn on_colours() -> Stage {
-    Stage::new(colours(), MemoryWorld::new(&colours()).running("v1", &[("blue", 100.0)]))
+    Stage::new(
+        colours(),
+        MemoryWorld::new(&colours()).running("v1", &[("blue", 100.0)]),
+    )
 }
 
 #[test]
@@ -48,7 +60,10 @@ fn one_that_ends_early() {
                 assert!(length + 4 >= whole, "{name} after {length} of {whole}");
                 break;
             }
-            assert!(matches!(verdict, Verdict::RolledBack { .. }), "{name} {length}: {verdict:?}");
+            assert!(
+                matches!(verdict, Verdict::RolledBack { .. }),
+                "{name} {length}: {verdict:?}"
+            );
             assert_eq!(stage.snapshot(), before, "{name} after {length}");
             stage.assert_no_new_traffic();
         }
@@ -65,14 +80,26 @@ fn one_that_skips_the_health_check() {
 #[test]
 fn one_that_splits_before_it_waits() {
     let green = &["g1", "g2"];
-    let calls =
-        vec![install(green), activate(green), split(&[("green", 100.0)]), healthy(green)];
-    rolled_back(&on_colours(), &mut Careless::new(calls), "went on after a failure");
+    let calls = vec![
+        install(green),
+        activate(green),
+        split(&[("green", 100.0)]),
+        healthy(green),
+    ];
+    rolled_back(
+        &on_colours(),
+        &mut Careless::new(calls),
+        "went on after a failure",
+    );
 }
 
 #[test]
 fn one_that_forgets_a_target() {
-    rolled_back(&on_web(), &mut Script(rolling(&["a", "b"])), "v2 is not active on c");
+    rolled_back(
+        &on_web(),
+        &mut Script(rolling(&["a", "b"])),
+        "v2 is not active on c",
+    );
 }
 
 #[test]
@@ -90,14 +117,22 @@ fn one_that_forgets_a_group() {
         healthy(one),
         split(&[("canary", 100.0)]),
     ];
-    rolled_back(&Stage::new(brief, world), &mut Script(calls), "not active on b, c and d");
+    rolled_back(
+        &Stage::new(brief, world),
+        &mut Script(calls),
+        "not active on b, c and d",
+    );
 }
 
 #[test]
 fn one_that_forgets_the_traffic() {
     let green = &["g1", "g2"];
     let calls = vec![install(green), activate(green), healthy(green)];
-    rolled_back(&on_colours(), &mut Script(calls), "b1 and b2 get traffic for another release");
+    rolled_back(
+        &on_colours(),
+        &mut Script(calls),
+        "b1 and b2 get traffic for another release",
+    );
 }
 
 #[test]
@@ -122,7 +157,12 @@ fn one_that_tries_again_has_not_ignored_it() {
     let mut calls = rolling(&["a", "b", "c"]);
     calls.insert(4, healthy(&["a"]));
     let verdict = stage.run(&mut Careless::new(calls));
-    assert_eq!(verdict, Verdict::Succeeded { left_out: Vec::new() });
+    assert_eq!(
+        verdict,
+        Verdict::Succeeded {
+            left_out: Vec::new()
+        }
+    );
 }
 
 #[test]
@@ -130,7 +170,11 @@ fn one_that_hears_bad_news_twice_has_ignored_it_all_the_same() {
     let stage = on_web();
     stage.world.fault(Fault::new(Kind::Watch));
     let mut calls = rolling(&["a", "b", "c"]);
-    let watch = Operation::Watch { candidate: vec!["a".into()], baseline: vec![], duration_ms: 5 };
+    let watch = Operation::Watch {
+        candidate: vec!["a".into()],
+        baseline: vec![],
+        duration_ms: 5,
+    };
     calls.extend([watch.clone(), watch]);
     rolled_back(&stage, &mut Careless::new(calls), "it broke");
 }
@@ -175,7 +219,10 @@ fn a_target_that_falls_ill_in_a_wait_takes_the_deployment_back() {
 #[test]
 fn an_abort_ends_the_call_under_way_and_takes_everything_back() {
     for (_, stage, mut script) in all().into_iter().skip(1) {
-        stage.world.aborts(1.min(script.0.iter().filter(|call| **call == wait()).count() - 1), &stage.asked);
+        stage.world.aborts(
+            1.min(script.0.iter().filter(|call| **call == wait()).count() - 1),
+            &stage.asked,
+        );
         rolled_back(&stage, &mut script, "asked to stop");
     }
 }
@@ -195,7 +242,9 @@ fn an_abort_before_anything_is_a_refusal() {
     let stage = on_web();
     stage.asked.abort();
     let verdict = stage.run(&mut Script(rolling(&["a", "b", "c"])));
-    let Verdict::Refused { cause } = verdict else { panic!("{verdict:?}") };
+    let Verdict::Refused { cause } = verdict else {
+        panic!("{verdict:?}")
+    };
     assert_eq!(cause.code, Code::Interrupted);
     assert!(stage.journal.records().is_empty());
 }
@@ -229,7 +278,9 @@ fn whoever_runs_a_strategy_sees_that_it_is_over() {
 fn one_that_polls_for_ever_is_stopped() {
     let stage = on_web();
     let verdict = stage.run(&mut Endless(Operation::Now));
-    let Verdict::Refused { cause } = verdict else { panic!("{verdict:?}") };
+    let Verdict::Refused { cause } = verdict else {
+        panic!("{verdict:?}")
+    };
     assert!(cause.message.contains("100000 calls"), "{}", cause.message);
 }
 
@@ -246,13 +297,25 @@ fn nothing_is_done_any_more_once_the_record_is_lost() {
         let stage = stage();
         stage.journal.dies(Write::Before(write));
         let verdict = stage.run(&mut Careless::new(calls.clone()));
-        assert!(matches!(verdict, Verdict::Abandoned { .. }), "{write}: {verdict:?}");
+        assert!(
+            matches!(verdict, Verdict::Abandoned { .. }),
+            "{write}: {verdict:?}"
+        );
         assert!(stage.undone().is_empty());
         assert_eq!(stage.journal.writes(), write);
         assert_eq!(stage.journal.verdict(), None);
-        let begun = stage.journal.records().iter().filter(|record| record.intent.effect.is_some()).count();
+        let begun = stage
+            .journal
+            .records()
+            .iter()
+            .filter(|record| record.intent.effect.is_some())
+            .count();
         // The first record is an observation, which is no deed.
-        assert_eq!(stage.world.deeds().len(), begun.saturating_sub(1), "{write}");
+        assert_eq!(
+            stage.world.deeds().len(),
+            begun.saturating_sub(1),
+            "{write}"
+        );
     }
 }
 
@@ -280,7 +343,10 @@ fn a_restore_is_all_that_lets_a_drained_target_in() {
 fn one_without_a_health_check_gets_by_without_one_where_that_is_said() {
     let mut brief = colours();
     brief.rules.health.unchecked = true;
-    let stage = Stage::new(brief.clone(), MemoryWorld::new(&brief).running("v1", &[("blue", 100.0)]));
+    let stage = Stage::new(
+        brief.clone(),
+        MemoryWorld::new(&brief).running("v1", &[("blue", 100.0)]),
+    );
     let mut calls = blue_green(&["g1", "g2"]);
     calls.remove(2);
     let mut deployment = stage.deployment();
@@ -288,5 +354,8 @@ fn one_without_a_health_check_gets_by_without_one_where_that_is_said() {
     for call in calls {
         block_on(deployment.perform(call)).unwrap();
     }
-    assert!(matches!(block_on(deployment.finish(Ok(()))), Verdict::Succeeded { .. }));
+    assert!(matches!(
+        block_on(deployment.finish(Ok(()))),
+        Verdict::Succeeded { .. }
+    ));
 }

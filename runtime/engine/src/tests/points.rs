@@ -21,7 +21,13 @@ const POINTS: [Point; 7] = [
 ];
 
 fn step(at: Point, each: bool) -> StepRule {
-    StepRule { name: format!("{at:?}"), at, each, irreversible: false, repeat: true }
+    StepRule {
+        name: format!("{at:?}"),
+        at,
+        each,
+        irreversible: false,
+        repeat: true,
+    }
 }
 
 fn stage(steps: Vec<StepRule>) -> Stage {
@@ -31,7 +37,10 @@ fn stage(steps: Vec<StepRule>) -> Stage {
 }
 
 fn running(brief: &Brief) -> Stage {
-    Stage::new(brief.clone(), MemoryWorld::new(brief).running("v1", &[("web", 100.0)]))
+    Stage::new(
+        brief.clone(),
+        MemoryWorld::new(brief).running("v1", &[("web", 100.0)]),
+    )
 }
 
 /// The effects, with steps by point and targets.
@@ -49,14 +58,24 @@ fn course(stage: &Stage) -> Vec<String> {
         Effect::Apply { joining, .. } if !joining.is_empty() => Some("join".to_owned()),
         _ => None,
     };
-    stage.world.deeds().iter().filter_map(|deed| tell(&deed.effect)).collect()
+    stage
+        .world
+        .deeds()
+        .iter()
+        .filter_map(|deed| tell(&deed.effect))
+        .collect()
 }
 
 #[test]
 fn each_point_is_reached_once() {
     let stage = stage(POINTS.map(|point| step(point, false)).to_vec());
     let verdict = stage.run(&mut Script(rolling(&["a", "b", "c"])));
-    assert_eq!(verdict, Verdict::Succeeded { left_out: Vec::new() });
+    assert_eq!(
+        verdict,
+        Verdict::Succeeded {
+            left_out: Vec::new()
+        }
+    );
     assert_eq!(
         course(&stage),
         [
@@ -77,10 +96,19 @@ fn each_point_is_reached_once() {
 
 #[test]
 fn or_for_each_batch() {
-    let points = [Point::BeforeActivate, Point::BeforeTraffic, Point::AfterTraffic];
+    let points = [
+        Point::BeforeActivate,
+        Point::BeforeTraffic,
+        Point::AfterTraffic,
+    ];
     let stage = stage(points.map(|point| step(point, true)).to_vec());
     let verdict = stage.run(&mut Script(rolling(&["a", "b", "c"])));
-    assert_eq!(verdict, Verdict::Succeeded { left_out: Vec::new() });
+    assert_eq!(
+        verdict,
+        Verdict::Succeeded {
+            left_out: Vec::new()
+        }
+    );
     let one = |name: &str| {
         [
             format!("BeforeActivate {name}"),
@@ -122,12 +150,19 @@ fn a_step_that_fails_keeps_the_operation_from_happening() {
         stage.world.fault(Fault::new(Kind::Step));
         let before = stage.snapshot();
         let verdict = stage.run(&mut Script(rolling(&["a", "b", "c"])));
-        let Verdict::RolledBack { cause } = &verdict else { panic!("{verdict:?}") };
+        let Verdict::RolledBack { cause } = &verdict else {
+            panic!("{verdict:?}")
+        };
         assert!(cause.message.contains("the step \""), "{}", cause.message);
         assert_eq!(stage.snapshot(), before);
-        let forward = stage.world.deeds().into_iter().filter(|deed| !deed.call.undoing);
-        let activated =
-            forward.filter(|deed| matches!(deed.effect, Effect::Activate { .. })).count();
+        let forward = stage
+            .world
+            .deeds()
+            .into_iter()
+            .filter(|deed| !deed.call.undoing);
+        let activated = forward
+            .filter(|deed| matches!(deed.effect, Effect::Activate { .. }))
+            .count();
         assert_eq!(activated, reached, "{:?}", POINTS[point]);
         // Also the step itself, which may have happened partly.
         assert!(course(&stage).contains(&format!("undo {:?}", POINTS[point])));
@@ -141,7 +176,10 @@ fn the_operation_of_a_failed_step_is_recorded_as_failed_without_effect() {
     stage.run(&mut Script(rolling(&["a", "b", "c"])));
     let records = stage.journal.records();
     let operation = records.iter().find(|record| {
-        matches!(record.intent.operation, Some(crate::Operation::Activate { .. }))
+        matches!(
+            record.intent.operation,
+            Some(crate::Operation::Activate { .. })
+        )
     });
     let operation = operation.unwrap();
     assert_eq!(operation.intent.effect, None);
@@ -150,7 +188,10 @@ fn the_operation_of_a_failed_step_is_recorded_as_failed_without_effect() {
 
 #[test]
 fn steps_are_taken_back_in_their_turn_with_what_they_returned() {
-    let stage = stage(vec![step(Point::BeforeDeploy, false), step(Point::BeforeTraffic, false)]);
+    let stage = stage(vec![
+        step(Point::BeforeDeploy, false),
+        step(Point::BeforeTraffic, false),
+    ]);
     stage.world.fault(Fault::new(Kind::Wait));
     stage.run(&mut Script(rolling(&["a", "b", "c"])));
     let undone: Vec<(usize, u64)> = stage
@@ -166,13 +207,27 @@ fn steps_are_taken_back_in_their_turn_with_what_they_returned() {
 
 #[test]
 fn steps_run_around_the_rollback() {
-    let stage = stage(vec![step(Point::BeforeRollback, false), step(Point::AfterRollback, false)]);
+    let stage = stage(vec![
+        step(Point::BeforeRollback, false),
+        step(Point::AfterRollback, false),
+    ]);
     stage.world.fault(Fault::new(Kind::Wait));
     let verdict = stage.run(&mut Script(rolling(&["a", "b", "c"])));
     assert!(matches!(verdict, Verdict::RolledBack { .. }), "{verdict:?}");
     let course = course(&stage);
-    let undone = &course[course.iter().position(|line| line.contains("BeforeRollback")).unwrap()..];
-    assert_eq!(undone, ["BeforeRollback abc", "activate a", "join", "AfterRollback abc"]);
+    let undone = &course[course
+        .iter()
+        .position(|line| line.contains("BeforeRollback"))
+        .unwrap()..];
+    assert_eq!(
+        undone,
+        [
+            "BeforeRollback abc",
+            "activate a",
+            "join",
+            "AfterRollback abc"
+        ]
+    );
 }
 
 #[test]
@@ -183,7 +238,9 @@ fn a_step_around_the_rollback_that_fails_keeps_nothing_from_going_back() {
         stage.world.fault(Fault::new(Kind::Step));
         let before = stage.snapshot();
         let verdict = stage.run(&mut Script(rolling(&["a", "b", "c"])));
-        let Verdict::Stuck { differences, .. } = &verdict else { panic!("{verdict:?}") };
+        let Verdict::Stuck { differences, .. } = &verdict else {
+            panic!("{verdict:?}")
+        };
         assert!(differences[0].contains(&format!("the step \"{point:?}\" failed")));
         assert_eq!(stage.snapshot(), before);
     }
@@ -207,7 +264,11 @@ fn past_an_irreversible_step_a_failure_freezes() {
         let stage = stage(vec![migration]);
         stage.world.fault(Fault::new(failing));
         let verdict = stage.run(&mut Script(rolling(&["a", "b", "c"])));
-        assert_eq!(matches!(verdict, Verdict::Frozen { .. }), frozen, "{verdict:?}");
+        assert_eq!(
+            matches!(verdict, Verdict::Frozen { .. }),
+            frozen,
+            "{verdict:?}"
+        );
         if let Verdict::Frozen { differences, .. } = &verdict {
             let told = differences.join("\n");
             assert!(told.contains("cannot be taken back"), "{told}");
@@ -216,8 +277,13 @@ fn past_an_irreversible_step_a_failure_freezes() {
 
             // A person decides: all goes back but the step, and that is said.
             let verdict = stage.roll_back();
-            let Verdict::Stuck { differences, .. } = &verdict else { panic!("{verdict:?}") };
-            assert!(differences[0].contains("cannot be taken back"), "{differences:?}");
+            let Verdict::Stuck { differences, .. } = &verdict else {
+                panic!("{verdict:?}")
+            };
+            assert!(
+                differences[0].contains("cannot be taken back"),
+                "{differences:?}"
+            );
             assert_eq!(stage.world.states()["a"].active, Some("v1".into()));
         }
     }
@@ -241,7 +307,11 @@ fn a_step_that_may_not_be_repeated_is_not() {
     calls.insert(3, calls[2].clone());
     let mut strategy = super::scripts::Careless::new(calls);
     stage.run(&mut strategy);
-    assert!(strategy.failures()[1].message.contains("second time"), "{:?}", strategy.failures());
+    assert!(
+        strategy.failures()[1].message.contains("second time"),
+        "{:?}",
+        strategy.failures()
+    );
 }
 
 #[test]
@@ -262,11 +332,19 @@ fn every_strategy_reaches_every_point() {
         brief.rules.steps = POINTS.map(|point| step(point, false)).to_vec();
         let stage = Stage::new(brief, stage.world);
         stage.run(&mut script);
-        let steps = course(&stage).into_iter().filter(|line| line.contains("fore") || line.contains("After"));
-        let points: Vec<String> =
-            steps.map(|line| line.split(' ').next().unwrap().to_owned()).collect();
-        let expected =
-            ["BeforeDeploy", "BeforeActivate", "BeforeTraffic", "AfterTraffic", "AfterDeploy"];
+        let steps = course(&stage)
+            .into_iter()
+            .filter(|line| line.contains("fore") || line.contains("After"));
+        let points: Vec<String> = steps
+            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .collect();
+        let expected = [
+            "BeforeDeploy",
+            "BeforeActivate",
+            "BeforeTraffic",
+            "AfterTraffic",
+            "AfterDeploy",
+        ];
         assert_eq!(points, expected, "{name}");
     }
 }

@@ -40,12 +40,19 @@ fn fault(random: &mut Random, stage: &Stage) -> Fault {
         Kind::ReadTraffic,
     ];
     let mut fault = Fault::new(KINDS[random.below(KINDS.len())]).after(random.below(6));
-    let whole = matches!(fault.kind, Kind::Apply | Kind::Wait | Kind::Observe | Kind::ReadTraffic);
+    let whole = matches!(
+        fault.kind,
+        Kind::Apply | Kind::Wait | Kind::Observe | Kind::ReadTraffic
+    );
     if !whole && !random.chance(4) {
         let targets = &stage.brief.targets;
         fault.targets = vec![targets[random.below(targets.len())].name.clone()];
     }
-    fault.times = if random.chance(4) { usize::MAX } else { 1 + random.below(3) };
+    fault.times = if random.chance(4) {
+        usize::MAX
+    } else {
+        1 + random.below(3)
+    };
     fault.happens = random.chance(3);
     if random.chance(3) {
         fault.failure = fault.failure.retryable();
@@ -54,7 +61,6 @@ fn fault(random: &mut Random, stage: &Stage) -> Fault {
 }
 
 fn run(seed: u64) -> &'static str {
-    println!("seed {seed}");
     let mut random = Random(seed);
     let mut stages = all();
     let (name, mut stage, mut script) = stages.remove(random.below(stages.len()));
@@ -72,7 +78,9 @@ fn run(seed: u64) -> &'static str {
     let target = targets[random.below(targets.len())].name.clone();
     match random.below(6) {
         0 => stage.world.ill(target.as_str(), "v2", true),
-        1 => stage.world.falls_ill(random.below(4), target.as_str(), "v2"),
+        1 => stage
+            .world
+            .falls_ill(random.below(4), target.as_str(), "v2"),
         2 => stage.world.ill(target.as_str(), "v1", true),
         3 => stage.world.aborts(random.below(4), &stage.asked),
         _ => {}
@@ -91,7 +99,10 @@ fn run(seed: u64) -> &'static str {
         // Once the world is whole again, it goes back to the end.
         stage.world.mend();
         let verdict = stage.roll_back();
-        assert!(matches!(verdict, Verdict::RolledBack { .. }), "seed {seed}, {name}: {verdict:?}");
+        assert!(
+            matches!(verdict, Verdict::RolledBack { .. }),
+            "seed {seed}, {name}: {verdict:?}"
+        );
         assert_eq!(stage.snapshot(), before, "seed {seed}, {name}, tried again");
     }
     end
@@ -121,8 +132,16 @@ fn check(stage: &Stage, before: &Snapshot, verdict: &Verdict, run: &str) {
                 let idle = stage.brief.rules.idle.contains(&target.group);
                 let renewed = states[&target.name].active == Some("v2".into());
                 assert!(out || idle || renewed, "{run}: {} is old", target.name);
-                let part = percents.iter().find(|(name, _)| *name == target.name).unwrap().1;
-                assert!(part == 0 || renewed || out, "{run}: {} serves the old", target.name);
+                let part = percents
+                    .iter()
+                    .find(|(name, _)| *name == target.name)
+                    .unwrap()
+                    .1;
+                assert!(
+                    part == 0 || renewed || out,
+                    "{run}: {} serves the old",
+                    target.name
+                );
             }
         }
         Verdict::RolledBack { .. } | Verdict::Refused { .. } => {
@@ -133,7 +152,8 @@ fn check(stage: &Stage, before: &Snapshot, verdict: &Verdict, run: &str) {
             let (states, percents) = stage.snapshot();
             for (name, state) in &states {
                 if state.active != before.0[name].active {
-                    let said = told.contains(&format!("{name} runs")) || told.contains("could not be");
+                    let said =
+                        told.contains(&format!("{name} runs")) || told.contains("could not be");
                     assert!(said, "{run}: {name} differs, and {told:?} does not say so");
                 }
             }
@@ -142,7 +162,11 @@ fn check(stage: &Stage, before: &Snapshot, verdict: &Verdict, run: &str) {
                 if (now.1 - then.1).abs() > 400_000 {
                     let said =
                         told.contains(&format!("{} gets", now.0)) || told.contains("could not be");
-                    assert!(said, "{run}: {} differs, and {told:?} does not say so", now.0);
+                    assert!(
+                        said,
+                        "{run}: {} differs, and {told:?} does not say so",
+                        now.0
+                    );
                 }
             }
         }

@@ -21,9 +21,15 @@ fn round<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &
 
 fn traffic() -> Traffic {
     let shares = [("web".into(), 100.0 / 3.0), ("canary".into(), 0.0)].into();
-    let admissions =
-        [("a".into(), Admission::Ready), ("b".into(), Admission::Draining), ("c".into(), Admission::Out)];
-    Traffic { shares, admissions: admissions.into() }
+    let admissions = [
+        ("a".into(), Admission::Ready),
+        ("b".into(), Admission::Draining),
+        ("c".into(), Admission::Out),
+    ];
+    Traffic {
+        shares,
+        admissions: admissions.into(),
+    }
 }
 
 fn failure() -> Failure {
@@ -38,19 +44,53 @@ fn effects() {
     let releases = || [("a".into(), "v2".into())].into();
     for effect in [
         Effect::Observe,
-        Effect::Install { targets: targets(), release: "v2".into() },
-        Effect::Activate { releases: releases() },
+        Effect::Install {
+            targets: targets(),
+            release: "v2".into(),
+        },
+        Effect::Activate {
+            releases: releases(),
+        },
         Effect::Deactivate { targets: targets() },
-        Effect::Remove { targets: targets(), release: "v2".into() },
+        Effect::Remove {
+            targets: targets(),
+            release: "v2".into(),
+        },
         Effect::ReadTraffic,
-        Effect::Apply { traffic: traffic(), drained: targets(), joining: targets(), drain_ms: 5 },
-        Effect::AwaitHealthy { releases: releases(), timeout_ms: u64::MAX },
-        Effect::Watch { candidate: targets(), baseline: targets(), until: Timestamp(7) },
+        Effect::Apply {
+            traffic: traffic(),
+            drained: targets(),
+            joining: targets(),
+            drain_ms: 5,
+        },
+        Effect::AwaitHealthy {
+            releases: releases(),
+            timeout_ms: u64::MAX,
+        },
+        Effect::Watch {
+            candidate: targets(),
+            baseline: targets(),
+            until: Timestamp(7),
+        },
         Effect::Wait { until: None },
-        Effect::Wait { until: Some(Timestamp(u64::MAX)) },
-        Effect::Approval { question: "go?".into(), until: None },
-        Effect::Step { step: 1, point: Point::BeforeTraffic, targets: targets() },
-        Effect::UndoStep { step: 1, point: Point::AfterTraffic, targets: targets(), outcome: json!(null) },
+        Effect::Wait {
+            until: Some(Timestamp(u64::MAX)),
+        },
+        Effect::Approval {
+            question: "go?".into(),
+            until: None,
+        },
+        Effect::Step {
+            step: 1,
+            point: Point::BeforeTraffic,
+            targets: targets(),
+        },
+        Effect::UndoStep {
+            step: 1,
+            point: Point::AfterTraffic,
+            targets: targets(),
+            outcome: json!(null),
+        },
     ] {
         round(&effect);
     }
@@ -63,22 +103,48 @@ fn operations_and_answers() {
         Operation::Install { targets: targets() },
         Operation::Activate { targets: targets() },
         Operation::ReadTraffic,
-        Operation::Split { shares: vec![Share { group: "web".into(), percent: 99.99 }] },
-        Operation::Drain { targets: targets(), timeout_ms: Some(1) },
+        Operation::Split {
+            shares: vec![Share {
+                group: "web".into(),
+                percent: 99.99,
+            }],
+        },
+        Operation::Drain {
+            targets: targets(),
+            timeout_ms: Some(1),
+        },
         Operation::Restore { targets: targets() },
-        Operation::AwaitHealthy { targets: targets(), timeout_ms: None },
-        Operation::Watch { candidate: targets(), baseline: vec![], duration_ms: 1 },
-        Operation::Begin { stage: "10 %".into() },
+        Operation::AwaitHealthy {
+            targets: targets(),
+            timeout_ms: None,
+        },
+        Operation::Watch {
+            candidate: targets(),
+            baseline: vec![],
+            duration_ms: 1,
+        },
+        Operation::Begin {
+            stage: "10 %".into(),
+        },
         Operation::Wait { duration_ms: None },
-        Operation::Approval { question: "go?".into(), timeout_ms: Some(2) },
+        Operation::Approval {
+            question: "go?".into(),
+            timeout_ms: Some(2),
+        },
         Operation::Now,
     ] {
         round(&operation);
     }
     for answer in [
         Answer::Done,
-        Answer::Traffic(vec![Share { group: "web".into(), percent: 1.0 / 3.0 }]),
-        Answer::Verdict { kind: "inconclusive".into(), details: json!({ "a": [1.5, null] }) },
+        Answer::Traffic(vec![Share {
+            group: "web".into(),
+            percent: 1.0 / 3.0,
+        }]),
+        Answer::Verdict {
+            kind: "inconclusive".into(),
+            details: json!({ "a": [1.5, null] }),
+        },
         Answer::Time(Timestamp(1)),
     ] {
         round(&answer);
@@ -86,20 +152,34 @@ fn operations_and_answers() {
 }
 
 #[test]
-fn undos_reports_and_verdicts() {
-    for origin in [Origin::Strategy, Origin::Step, Origin::Host, Origin::Undo(7)] {
+fn origins_and_undos() {
+    for origin in [
+        Origin::Strategy,
+        Origin::Step,
+        Origin::Host,
+        Origin::Undo(7),
+    ] {
         round(&origin);
     }
     for undo in [
         Undo::Nothing,
-        Undo::Remove { targets: vec!["a".into()], release: "v2".into() },
-        Undo::Reactivate { releases: vec![("a".into(), None), ("b".into(), Some("v1".into()))] },
+        Undo::Remove {
+            targets: vec!["a".into()],
+            release: "v2".into(),
+        },
+        Undo::Reactivate {
+            releases: vec![("a".into(), None), ("b".into(), Some("v1".into()))],
+        },
         Undo::Traffic { before: traffic() },
         Undo::Step,
         Undo::Irreversible,
     ] {
         round(&undo);
     }
+}
+
+#[test]
+fn reports() {
     let member = MemberState {
         target: "a".into(),
         percent: 12.5,
@@ -107,10 +187,17 @@ fn undos_reports_and_verdicts() {
         up: Some(false),
         active: Some(3),
     };
-    let reading = Reading { members: vec![member], revision: Some("9".into()), details: json!({}) };
+    let reading = Reading {
+        members: vec![member],
+        revision: Some("9".into()),
+        details: json!({}),
+    };
     let state = TargetState {
         active: Some("v1".into()),
-        installed: vec![Installed { id: "v1".into(), complete: false }],
+        installed: vec![Installed {
+            id: "v1".into(),
+            complete: false,
+        }],
     };
     round(&Report {
         failed: [("a".into(), failure())].into(),
@@ -124,18 +211,37 @@ fn undos_reports_and_verdicts() {
         value: json!({ "cut": 3 }),
     });
     round(&Report::default());
+}
+
+#[test]
+fn verdicts_and_briefs() {
     let (cause, differences) = (failure(), vec!["a runs v2".to_owned()]);
     for verdict in [
-        Verdict::Succeeded { left_out: vec![("a".into(), failure())] },
-        Verdict::RolledBack { cause: cause.clone() },
-        Verdict::Stuck { cause: cause.clone(), differences: differences.clone() },
-        Verdict::Frozen { cause: cause.clone(), differences },
-        Verdict::Refused { cause: cause.clone() },
+        Verdict::Succeeded {
+            left_out: vec![("a".into(), failure())],
+        },
+        Verdict::RolledBack {
+            cause: cause.clone(),
+        },
+        Verdict::Stuck {
+            cause: cause.clone(),
+            differences: differences.clone(),
+        },
+        Verdict::Frozen {
+            cause: cause.clone(),
+            differences,
+        },
+        Verdict::Refused {
+            cause: cause.clone(),
+        },
         Verdict::Abandoned { cause },
     ] {
         round(&verdict);
     }
-    round(&Interruption { by: "alice".into(), reason: "enough".into() });
+    round(&Interruption {
+        by: "alice".into(),
+        reason: "enough".into(),
+    });
     round(&brief(&[("a", "web")]));
 }
 
@@ -158,8 +264,22 @@ fn a_record_tells_how_things_stood() {
     let records = stage.journal.records();
     let first = &records[0];
     assert_eq!(first.intent.effect, Some(Effect::Observe));
-    let report = first.outcome.as_ref().and_then(|outcome| outcome.report.as_ref());
-    assert_eq!(report.and_then(|report| report.world.as_ref()).unwrap().targets.len(), 3);
+    let report = first
+        .outcome
+        .as_ref()
+        .and_then(|outcome| outcome.report.as_ref());
+    assert_eq!(
+        report
+            .and_then(|report| report.world.as_ref())
+            .unwrap()
+            .targets
+            .len(),
+        3
+    );
     let last = records.last().unwrap();
-    assert_eq!(last.intent.effect, Some(Effect::Observe), "read back at the end");
+    assert_eq!(
+        last.intent.effect,
+        Some(Effect::Observe),
+        "read back at the end"
+    );
 }

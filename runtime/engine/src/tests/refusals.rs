@@ -6,10 +6,7 @@ use super::{
     rule,
     scripts::{Careless, activate, drain, healthy, install, restore, split},
 };
-use crate::{
-    Brief, Code, Count, Operation, Verdict,
-    testing::MemoryWorld,
-};
+use crate::{Brief, Code, Count, Operation, Verdict, testing::MemoryWorld};
 
 /// The last call is refused by that rule, and has no effect.
 #[track_caller]
@@ -26,16 +23,30 @@ fn refused(brief: &Brief, world: MemoryWorld, calls: Vec<Operation>, by: &str, s
     if by == "invalid" {
         assert_eq!(failure.code, Code::Invalid, "{failure:?}");
     } else {
-        assert_eq!((&failure.code, rule(failure)), (&Code::Refused, by), "{failure:?}");
+        assert_eq!(
+            (&failure.code, rule(failure)),
+            (&Code::Refused, by),
+            "{failure:?}"
+        );
     }
     for text in says {
-        assert!(failure.message.contains(text), "{:?} does not say {text:?}", failure.message);
+        assert!(
+            failure.message.contains(text),
+            "{:?} does not say {text:?}",
+            failure.message
+        );
     }
     let records = stage.journal.records();
     let last = records.iter().find(|record| {
-        record.outcome.as_ref().is_some_and(|outcome| outcome.result.as_ref() == Err(failure))
+        record
+            .outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.result.as_ref() == Err(failure))
     });
-    assert!(last.is_some_and(|record| record.intent.effect.is_none()), "the refusal is recorded");
+    assert!(
+        last.is_some_and(|record| record.intent.effect.is_none()),
+        "the refusal is recorded"
+    );
     assert!(!matches!(verdict, Verdict::Succeeded { .. }));
     assert_eq!(stage.snapshot(), before);
     stage.assert_no_new_traffic();
@@ -50,7 +61,13 @@ fn on_web(calls: Vec<Operation>, by: &str, says: &[&str]) {
 }
 
 fn on_colours(calls: Vec<Operation>, by: &str, says: &[&str]) {
-    refused(&colours(), serving(&colours(), &[("blue", 100.0)]), calls, by, says);
+    refused(
+        &colours(),
+        serving(&colours(), &[("blue", 100.0)]),
+        calls,
+        by,
+        says,
+    );
 }
 
 #[test]
@@ -73,7 +90,11 @@ fn activating_under_traffic() {
 
 #[test]
 fn activating_what_is_not_installed() {
-    on_web(vec![drain(&["a"]), activate(&["a"])], "not-installed", &["v2", "a", "install"]);
+    on_web(
+        vec![drain(&["a"]), activate(&["a"])],
+        "not-installed",
+        &["v2", "a", "install"],
+    );
 }
 
 #[test]
@@ -86,7 +107,11 @@ fn traffic_to_an_unproven_target_by_a_split() {
 #[test]
 fn traffic_to_an_unproven_target_by_a_restore() {
     let a = &["a"];
-    on_web(vec![install(a), drain(a), activate(a), restore(a)], "unproven", &["a would get"]);
+    on_web(
+        vec![install(a), drain(a), activate(a), restore(a)],
+        "unproven",
+        &["a would get"],
+    );
 }
 
 #[test]
@@ -95,20 +120,40 @@ fn more_traffic_to_an_unproven_target_by_draining_another() {
     brief.rules.downtime = true;
     let a = &["a"];
     let world = serving(&brief, &[("web", 100.0)]);
-    refused(&brief, world, vec![install(a), activate(a), drain(&["b"])], "unproven", &["a would"]);
+    refused(
+        &brief,
+        world,
+        vec![install(a), activate(a), drain(&["b"])],
+        "unproven",
+        &["a would"],
+    );
 }
 
 #[test]
 fn fewer_than_the_minimum_by_draining() {
-    on_web(vec![drain(&["a", "b"])], "minimum-serving", &["a and b", "1 target", "2 must", "3 served"]);
-    on_web(vec![drain(&["a"]), drain(&["b"])], "minimum-serving", &["b"]);
+    on_web(
+        vec![drain(&["a", "b"])],
+        "minimum-serving",
+        &["a and b", "1 target", "2 must", "3 served"],
+    );
+    on_web(
+        vec![drain(&["a"]), drain(&["b"])],
+        "minimum-serving",
+        &["b"],
+    );
 }
 
 #[test]
 fn fewer_than_the_minimum_by_splitting() {
     let brief = birds();
     let world = serving(&brief, &[("canary", 25.0), ("stable", 75.0)]);
-    refused(&brief, world, vec![split(&[("canary", 100.0)])], "minimum-serving", &["b, c and d"]);
+    refused(
+        &brief,
+        world,
+        vec![split(&[("canary", 100.0)])],
+        "minimum-serving",
+        &["b, c and d"],
+    );
 }
 
 #[test]
@@ -132,7 +177,11 @@ fn the_minimum_is_what_the_operator_says() {
         let stage = Stage::new(brief, world);
         let mut strategy = Careless::new(vec![drain(&["a", "b"][..count])]);
         stage.run(&mut strategy);
-        assert_eq!(strategy.failures().is_empty(), allowed, "{minimum:?} draining {count}");
+        assert_eq!(
+            strategy.failures().is_empty(),
+            allowed,
+            "{minimum:?} draining {count}"
+        );
     }
 }
 
@@ -140,20 +189,36 @@ fn the_minimum_is_what_the_operator_says() {
 fn the_only_one_that_serves_stays() {
     let brief = crate::testing::brief(&[("a", "web")]);
     let world = serving(&brief, &[("web", 100.0)]);
-    refused(&brief, world, vec![drain(&["a"])], "last-member", &["web", "100 %"]);
+    refused(
+        &brief,
+        world,
+        vec![drain(&["a"])],
+        "last-member",
+        &["web", "100 %"],
+    );
 }
 
 #[test]
 fn the_last_ready_member_of_a_group_with_a_share() {
     let brief = birds();
     let world = serving(&brief, &[("canary", 25.0), ("stable", 75.0)]);
-    refused(&brief, world, vec![drain(&["a"])], "last-member", &["canary", "25 %"]);
+    refused(
+        &brief,
+        world,
+        vec![drain(&["a"])],
+        "last-member",
+        &["canary", "25 %"],
+    );
 }
 
 #[test]
 fn shares_that_do_not_add_up() {
     on_colours(vec![split(&[("blue", 99.98)])], "shares", &["99.98 %"]);
-    on_colours(vec![split(&[("blue", 60.0), ("green", 50.0)])], "shares", &["110 %"]);
+    on_colours(
+        vec![split(&[("blue", 60.0), ("green", 50.0)])],
+        "shares",
+        &["110 %"],
+    );
     on_colours(vec![split(&[])], "shares", &["0 %"]);
 }
 
@@ -175,7 +240,13 @@ fn an_unknown_group_or_target() {
 #[test]
 fn a_share_for_a_group_without_ready_members() {
     let stage = MemoryWorld::new(&colours());
-    refused(&colours(), stage, vec![split(&[("blue", 100.0)])], "no-member", &["b1 and b2"]);
+    refused(
+        &colours(),
+        stage,
+        vec![split(&[("blue", 100.0)])],
+        "no-member",
+        &["b1 and b2"],
+    );
     let green = &["g1", "g2"];
     let calls = vec![
         install(green),
@@ -190,12 +261,34 @@ fn a_share_for_a_group_without_ready_members() {
 #[test]
 fn nonsense() {
     on_web(vec![install(&["a", "a"])], "invalid", &["a is named twice"]);
-    on_colours(vec![split(&[("blue", 50.0), ("blue", 50.0)])], "invalid", &["two shares"]);
+    on_colours(
+        vec![split(&[("blue", 50.0), ("blue", 50.0)])],
+        "invalid",
+        &["two shares"],
+    );
     on_colours(vec![split(&[("blue", f64::NAN)])], "invalid", &["no share"]);
-    on_colours(vec![split(&[("blue", 150.0), ("green", -50.0)])], "invalid", &["-50"]);
-    on_colours(vec![split(&[("blue", f64::INFINITY)])], "invalid", &["no share"]);
-    refused(&web(), MemoryWorld::new(&web()), vec![healthy(&["a"])], "invalid", &["a cannot"]);
-    let watch = Operation::Watch { candidate: vec![], baseline: vec![], duration_ms: 1 };
+    on_colours(
+        vec![split(&[("blue", 150.0), ("green", -50.0)])],
+        "invalid",
+        &["-50"],
+    );
+    on_colours(
+        vec![split(&[("blue", f64::INFINITY)])],
+        "invalid",
+        &["no share"],
+    );
+    refused(
+        &web(),
+        MemoryWorld::new(&web()),
+        vec![healthy(&["a"])],
+        "invalid",
+        &["a cannot"],
+    );
+    let watch = Operation::Watch {
+        candidate: vec![],
+        baseline: vec![],
+        duration_ms: 1,
+    };
     on_web(vec![watch], "invalid", &["nothing to watch"]);
 }
 
@@ -204,7 +297,13 @@ fn splitting_without_a_load_balancer() {
     let mut brief = web();
     brief.rules.balancer = None;
     let world = serving(&brief, &[]);
-    refused(&brief, world, vec![split(&[("web", 100.0)])], "invalid", &["no load balancer"]);
+    refused(
+        &brief,
+        world,
+        vec![split(&[("web", 100.0)])],
+        "invalid",
+        &["no load balancer"],
+    );
     let stage = Stage::new(brief.clone(), serving(&brief, &[]));
     let mut strategy = Careless::new(vec![drain(&["a"]), restore(&["a"])]);
     stage.run(&mut strategy);

@@ -18,7 +18,10 @@ impl Strategy for Script {
 }
 
 /// Makes its calls in order whatever the answers are, and ends well. Keeps the answers.
-pub(super) struct Careless(pub(super) Vec<Operation>, pub(super) Vec<Result<Answer, Failure>>);
+pub(super) struct Careless(
+    pub(super) Vec<Operation>,
+    pub(super) Vec<Result<Answer, Failure>>,
+);
 
 impl Careless {
     pub(super) fn new(calls: Vec<Operation>) -> Self {
@@ -27,7 +30,10 @@ impl Careless {
 
     /// Why each call failed that did.
     pub(super) fn failures(&self) -> Vec<&Failure> {
-        self.1.iter().filter_map(|answer| answer.as_ref().err()).collect()
+        self.1
+            .iter()
+            .filter_map(|answer| answer.as_ref().err())
+            .collect()
     }
 }
 
@@ -59,32 +65,51 @@ fn names(targets: &[&str]) -> Vec<Name> {
 }
 
 pub(super) fn install(targets: &[&str]) -> Operation {
-    Operation::Install { targets: names(targets) }
+    Operation::Install {
+        targets: names(targets),
+    }
 }
 
 pub(super) fn activate(targets: &[&str]) -> Operation {
-    Operation::Activate { targets: names(targets) }
+    Operation::Activate {
+        targets: names(targets),
+    }
 }
 
 pub(super) fn healthy(targets: &[&str]) -> Operation {
-    Operation::AwaitHealthy { targets: names(targets), timeout_ms: None }
+    Operation::AwaitHealthy {
+        targets: names(targets),
+        timeout_ms: None,
+    }
 }
 
 pub(super) fn drain(targets: &[&str]) -> Operation {
-    Operation::Drain { targets: names(targets), timeout_ms: None }
+    Operation::Drain {
+        targets: names(targets),
+        timeout_ms: None,
+    }
 }
 
 pub(super) fn restore(targets: &[&str]) -> Operation {
-    Operation::Restore { targets: names(targets) }
+    Operation::Restore {
+        targets: names(targets),
+    }
 }
 
 pub(super) fn split(shares: &[(&str, f64)]) -> Operation {
-    let share = |(group, percent): &(&str, f64)| Share { group: (*group).into(), percent: *percent };
-    Operation::Split { shares: shares.iter().map(share).collect() }
+    let share = |(group, percent): &(&str, f64)| Share {
+        group: (*group).into(),
+        percent: *percent,
+    };
+    Operation::Split {
+        shares: shares.iter().map(share).collect(),
+    }
 }
 
 pub(super) fn wait() -> Operation {
-    Operation::Wait { duration_ms: Some(60_000) }
+    Operation::Wait {
+        duration_ms: Some(60_000),
+    }
 }
 
 /// All at once, under traffic.
@@ -97,7 +122,13 @@ pub(super) fn rolling(targets: &[&str]) -> Vec<Operation> {
     let mut calls = vec![install(targets)];
     for target in targets {
         let one = &[*target];
-        calls.extend([drain(one), activate(one), healthy(one), restore(one), wait()]);
+        calls.extend([
+            drain(one),
+            activate(one),
+            healthy(one),
+            restore(one),
+            wait(),
+        ]);
     }
     calls
 }
@@ -129,7 +160,9 @@ pub(super) fn canary(canary: &str, stable: &[&str]) -> Vec<Operation> {
         healthy(one),
     ];
     for percent in [10.0, 25.0, 50.0] {
-        calls.push(Operation::Begin { stage: format!("{percent} %") });
+        calls.push(Operation::Begin {
+            stage: format!("{percent} %"),
+        });
         calls.push(split(&[("canary", percent), ("stable", 100.0 - percent)]));
         calls.push(wait());
     }

@@ -18,14 +18,19 @@ fn tolerant(tolerate: Count) -> Brief {
 
 fn stage(tolerate: Count) -> Stage {
     let brief = tolerant(tolerate);
-    let stage = Stage::new(brief.clone(), MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]));
+    let stage = Stage::new(
+        brief.clone(),
+        MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]),
+    );
     stage.world.minimum(1);
     stage
 }
 
 #[track_caller]
 fn left_out(verdict: &Verdict, targets: &[&str]) {
-    let Verdict::Succeeded { left_out } = verdict else { panic!("{verdict:?}") };
+    let Verdict::Succeeded { left_out } = verdict else {
+        panic!("{verdict:?}")
+    };
     let names: Vec<&Name> = left_out.iter().map(|(name, _)| name).collect();
     assert_eq!(names, targets);
 }
@@ -35,8 +40,14 @@ fn unreachable_at_the_start_is_decided_before_anything() {
     let one = stage(Count::Number(0));
     one.world.reachable("b", false);
     let verdict = one.run(&mut Script(rolling(&["a", "b", "c"])));
-    let Verdict::Refused { cause } = &verdict else { panic!("{verdict:?}") };
-    assert!(cause.message.contains("b: no route to it"), "{}", cause.message);
+    let Verdict::Refused { cause } = &verdict else {
+        panic!("{verdict:?}")
+    };
+    assert!(
+        cause.message.contains("b: no route to it"),
+        "{}",
+        cause.message
+    );
     assert_eq!(one.world.deeds(), Vec::new());
 
     let two = stage(Count::Number(1));
@@ -53,7 +64,11 @@ fn a_percentage_is_rounded_down() {
         let stage = stage(Count::Percent(percent));
         stage.world.reachable("b", false);
         let verdict = stage.run(&mut Script(rolling(&["a", "b", "c"])));
-        assert_eq!(matches!(verdict, Verdict::Succeeded { .. }), ok, "{percent} %");
+        assert_eq!(
+            matches!(verdict, Verdict::Succeeded { .. }),
+            ok,
+            "{percent} %"
+        );
     }
 }
 
@@ -64,10 +79,14 @@ fn one_that_fails_to_install_stays_as_it_was() {
     left_out(&stage.run(&mut Script(rolling(&["a", "b", "c"]))), &["a"]);
     assert_eq!(stage.world.states()["a"].active, Some("v1".into()));
     assert!(stage.world.percents()["a"] > 33.0);
-    let touched = stage.world.deeds().into_iter().any(|deed| match deed.effect {
-        Effect::Activate { releases } => releases.contains_key("a"),
-        _ => false,
-    });
+    let touched = stage
+        .world
+        .deeds()
+        .into_iter()
+        .any(|deed| match deed.effect {
+            Effect::Activate { releases } => releases.contains_key("a"),
+            _ => false,
+        });
     assert!(!touched, "a is passed over");
 }
 
@@ -92,7 +111,9 @@ fn more_than_are_tolerated_fail_the_deployment() {
     stage.world.ill("b", "v2", true);
     let before = stage.snapshot();
     let verdict = stage.run(&mut Script(rolling(&["a", "b", "c"])));
-    let Verdict::RolledBack { cause } = &verdict else { panic!("{verdict:?}") };
+    let Verdict::RolledBack { cause } = &verdict else {
+        panic!("{verdict:?}")
+    };
     assert!(cause.message.contains("1 target"), "{}", cause.message);
     assert_eq!(stage.snapshot(), before);
     stage.assert_no_new_traffic();
@@ -121,11 +142,16 @@ fn what_was_left_out_is_part_of_the_undo() {
 fn the_minimum_that_the_operator_names_holds_for_those_left_out_too() {
     let mut brief = tolerant(Count::Number(1));
     brief.rules.minimum_serving = Some(Count::Number(2));
-    let stage = Stage::new(brief.clone(), MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]));
+    let stage = Stage::new(
+        brief.clone(),
+        MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]),
+    );
     stage.world.fault(Fault::new(Kind::Install).on(&["a"]));
     let calls = vec![install(&["a", "b", "c"]), drain(&["b"]), activate(&["b"])];
     let verdict = stage.run(&mut Script(calls));
-    let Verdict::RolledBack { cause } = &verdict else { panic!("{verdict:?}") };
+    let Verdict::RolledBack { cause } = &verdict else {
+        panic!("{verdict:?}")
+    };
     assert_eq!(super::rule(cause), "minimum-serving");
 }
 
@@ -135,7 +161,10 @@ fn the_last_ready_member_is_not_left_out() {
     brief.rules.tolerate = Count::Number(1);
     brief.rules.downtime = true;
     let shares = [("canary", 50.0), ("stable", 50.0)];
-    let stage = Stage::new(brief.clone(), MemoryWorld::new(&brief).running("v1", &shares));
+    let stage = Stage::new(
+        brief.clone(),
+        MemoryWorld::new(&brief).running("v1", &shares),
+    );
     stage.world.ill("a", "v2", true);
     let calls = vec![install(&["a", "b"]), activate(&["a"]), healthy(&["a"])];
     let verdict = stage.run(&mut Script(calls));
@@ -158,4 +187,41 @@ fn an_unhealthy_soak_is_never_tolerated() {
     stage.world.falls_ill(0, "a", "v2");
     let verdict = stage.run(&mut Script(rolling(&["a", "b", "c"])));
     assert!(matches!(verdict, Verdict::RolledBack { .. }), "{verdict:?}");
+}
+
+#[test]
+fn a_load_balancer_that_names_a_target_fails_all_the_same() {
+    let stage = stage(Count::Number(2));
+    stage.world.fault(Fault::new(Kind::Apply).on(&["a"]));
+    let verdict = stage.run(&mut Script(rolling(&["a", "b", "c"])));
+    assert!(matches!(verdict, Verdict::RolledBack { .. }), "{verdict:?}");
+}
+
+#[test]
+fn under_downtime_one_is_taken_out_once_the_others_are_well() {
+    let mut brief = tolerant(Count::Number(1));
+    brief.rules.downtime = true;
+    let stage = Stage::new(
+        brief.clone(),
+        MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]),
+    );
+    stage.world.fault(Fault::new(Kind::Activate).on(&["a"]));
+    left_out(
+        &stage.run(&mut Script(super::scripts::simple(&["a", "b", "c"]))),
+        &["a"],
+    );
+    assert_eq!(stage.world.percents()["a"], 0.0);
+    let course: Vec<bool> = stage
+        .world
+        .deeds()
+        .iter()
+        .filter(|deed| {
+            matches!(
+                deed.effect,
+                Effect::Apply { .. } | Effect::AwaitHealthy { .. }
+            )
+        })
+        .map(|deed| matches!(deed.effect, Effect::Apply { .. }))
+        .collect();
+    assert_eq!(course, [false, true]);
 }

@@ -14,11 +14,17 @@ use crate::{
 };
 
 fn on_web() -> Stage {
-    Stage::new(web(), MemoryWorld::new(&web()).running("v1", &[("web", 100.0)]))
+    Stage::new(
+        web(),
+        MemoryWorld::new(&web()).running("v1", &[("web", 100.0)]),
+    )
 }
 
 fn on_colours() -> Stage {
-    Stage::new(colours(), MemoryWorld::new(&colours()).running("v1", &[("blue", 100.0)]))
+    Stage::new(
+        colours(),
+        MemoryWorld::new(&colours()).running("v1", &[("blue", 100.0)]),
+    )
 }
 
 fn kinds(effects: &[Effect]) -> Vec<&'static str> {
@@ -37,7 +43,9 @@ fn kinds(effects: &[Effect]) -> Vec<&'static str> {
 
 #[track_caller]
 fn stuck(verdict: &Verdict) -> String {
-    let Verdict::Stuck { differences, .. } = verdict else { panic!("{verdict:?}") };
+    let Verdict::Stuck { differences, .. } = verdict else {
+        panic!("{verdict:?}")
+    };
     differences.join("\n")
 }
 
@@ -49,14 +57,31 @@ fn neighbouring_traffic_changes_go_back_in_one_step() {
     assert!(matches!(verdict, Verdict::RolledBack { .. }));
     let undone = stage.undone();
     assert_eq!(kinds(&undone), ["traffic", "activate", "health", "remove"]);
-    let Effect::Apply { traffic, drained, joining, .. } = &undone[0] else { panic!() };
-    assert_eq!((traffic.share("blue"), traffic.share("green")), (100.0, 0.0));
+    let Effect::Apply {
+        traffic,
+        drained,
+        joining,
+        ..
+    } = &undone[0]
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (traffic.share("blue"), traffic.share("green")),
+        (100.0, 0.0)
+    );
     assert_eq!((drained.len(), joining.len()), (2, 0));
     // Recorded as the undo of the oldest of them.
     let records = stage.journal.records();
-    let first = records.iter().find(|record| matches!(record.intent.effect, Some(Effect::Apply { .. })));
+    let first = records
+        .iter()
+        .find(|record| matches!(record.intent.effect, Some(Effect::Apply { .. })));
     let first = first.unwrap().intent.sequence;
-    assert!(records.iter().any(|record| record.intent.origin == Origin::Undo(first)));
+    assert!(
+        records
+            .iter()
+            .any(|record| record.intent.origin == Origin::Undo(first))
+    );
 }
 
 #[test]
@@ -67,7 +92,9 @@ fn the_newest_goes_back_first_and_the_old_release_must_be_well() {
     assert!(matches!(verdict, Verdict::RolledBack { .. }), "{verdict:?}");
     assert_eq!(
         kinds(&stage.undone()),
-        ["activate", "health", "traffic", "activate", "health", "traffic", "remove"]
+        [
+            "activate", "health", "traffic", "activate", "health", "traffic", "remove"
+        ]
     );
     stage.assert_no_new_traffic();
 }
@@ -76,12 +103,24 @@ fn the_newest_goes_back_first_and_the_old_release_must_be_well() {
 fn a_first_activation_is_deactivated_and_an_installation_removed() {
     let stage = Stage::new(web(), MemoryWorld::new(&web()));
     let all = &["a", "b", "c"];
-    let calls = vec![install(all), activate(all), healthy(all), split(&[("web", 100.0)]), wait()];
+    let calls = vec![
+        install(all),
+        activate(all),
+        healthy(all),
+        split(&[("web", 100.0)]),
+        wait(),
+    ];
     stage.world.fault(Fault::new(Kind::Wait));
     let verdict = stage.run(&mut Script(calls));
     assert!(matches!(verdict, Verdict::RolledBack { .. }), "{verdict:?}");
     assert_eq!(kinds(&stage.undone()), ["traffic", "deactivate", "remove"]);
-    assert!(stage.world.states().values().all(|state| state.installed.is_empty()));
+    assert!(
+        stage
+            .world
+            .states()
+            .values()
+            .all(|state| state.installed.is_empty())
+    );
 }
 
 #[test]
@@ -106,7 +145,12 @@ fn what_lay_there_before_is_not_removed() {
 #[test]
 fn what_failed_is_taken_back_too() {
     for happens in [false, true] {
-        for kind in [Kind::Install, Kind::Activate, Kind::Apply, Kind::AwaitHealthy] {
+        for kind in [
+            Kind::Install,
+            Kind::Activate,
+            Kind::Apply,
+            Kind::AwaitHealthy,
+        ] {
             for after in 0..3 {
                 let (_, stage, mut script) = all().remove(3);
                 let before = stage.snapshot();
@@ -115,8 +159,14 @@ fn what_failed_is_taken_back_too() {
                 stage.world.fault(fault);
                 let verdict = stage.run(&mut script);
                 let succeeded = matches!(verdict, Verdict::Succeeded { .. });
-                assert!(succeeded || matches!(verdict, Verdict::RolledBack { .. }), "{verdict:?}");
-                assert!(succeeded || stage.snapshot() == before, "{kind:?} {after} {happens}");
+                assert!(
+                    succeeded || matches!(verdict, Verdict::RolledBack { .. }),
+                    "{verdict:?}"
+                );
+                assert!(
+                    succeeded || stage.snapshot() == before,
+                    "{kind:?} {after} {happens}"
+                );
                 stage.assert_no_new_traffic();
             }
         }
@@ -130,7 +180,10 @@ fn one_whose_old_release_does_not_get_well_stays_out_and_the_others_go_back() {
     stage.world.ill("c", "v1", true);
     let verdict = stage.run(&mut Script(rolling(&["a", "b", "c"])));
     let told = stuck(&verdict);
-    assert!(told.contains("c gets 0 % of the traffic, where it got 33.33 %"), "{told}");
+    assert!(
+        told.contains("c gets 0 % of the traffic, where it got 33.33 %"),
+        "{told}"
+    );
     assert!(told.contains("not healthy: c: answers 500"), "{told}");
     assert!(told.contains("runtime rollback d1"), "{told}");
     // The minimum keeps the others from being drained with `c` out: what cannot go back says so.
@@ -140,22 +193,44 @@ fn one_whose_old_release_does_not_get_well_stays_out_and_the_others_go_back() {
     stage.world.mend();
     let verdict = stage.roll_back();
     assert!(matches!(verdict, Verdict::RolledBack { .. }), "{verdict:?}");
-    assert!(stage.world.states().values().all(|state| state.active == Some("v1".into())));
-    assert!(stage.world.percents().values().all(|percent| *percent > 33.0));
+    assert!(
+        stage
+            .world
+            .states()
+            .values()
+            .all(|state| state.active == Some("v1".into()))
+    );
+    assert!(
+        stage
+            .world
+            .percents()
+            .values()
+            .all(|percent| *percent > 33.0)
+    );
 }
 
 #[test]
 fn one_more_target_than_the_minimum_lets_the_others_go_back() {
     let mut brief = web();
     brief.rules.minimum_serving = Some(crate::Count::Number(1));
-    let stage = Stage::new(brief.clone(), MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]));
+    let stage = Stage::new(
+        brief.clone(),
+        MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]),
+    );
     stage.world.minimum(1);
     stage.world.ill("c", "v2", true);
     stage.world.ill("c", "v1", true);
     let told = stuck(&stage.run(&mut Script(rolling(&["a", "b", "c"]))));
-    assert!(told.contains("c gets 0 %") && !told.contains("v2"), "{told}");
+    assert!(
+        told.contains("c gets 0 %") && !told.contains("v2"),
+        "{told}"
+    );
     let states = stage.world.states();
-    assert!(["a", "b"].iter().all(|name| states[*name].active == Some("v1".into())));
+    assert!(
+        ["a", "b"]
+            .iter()
+            .all(|name| states[*name].active == Some("v1".into()))
+    );
 }
 
 #[test]
@@ -178,7 +253,12 @@ fn a_load_balancer_that_hangs_once_is_asked_again() {
     stage.world.fault(fault);
     let verdict = stage.run(&mut Script(blue_green(&["g1", "g2"])));
     assert!(matches!(verdict, Verdict::RolledBack { .. }), "{verdict:?}");
-    let attempts: Vec<u32> = stage.journal.records().iter().map(|record| record.intent.attempt).collect();
+    let attempts: Vec<u32> = stage
+        .journal
+        .records()
+        .iter()
+        .map(|record| record.intent.attempt)
+        .collect();
     assert!(attempts.contains(&2));
 }
 
@@ -188,7 +268,12 @@ fn a_load_balancer_that_is_gone_leaves_the_release_where_it_has_traffic() {
     stage.world.fault(Fault::new(Kind::Wait).after(1));
     stage.world.fault(Fault::new(Kind::Apply).after(2).always());
     let told = stuck(&stage.run(&mut Script(blue_green(&["g1", "g2"]))));
-    for text in ["g1 runs v2, where v1 ran before", "g2 gets 25 %", "v2 still lies on g1", "it broke"] {
+    for text in [
+        "g1 runs v2, where v1 ran before",
+        "g2 gets 25 %",
+        "v2 still lies on g1",
+        "it broke",
+    ] {
         assert!(told.contains(text), "{told}");
     }
     let undone = stage.undone();
@@ -196,7 +281,13 @@ fn a_load_balancer_that_is_gone_leaves_the_release_where_it_has_traffic() {
 
     stage.world.mend();
     assert!(matches!(stage.roll_back(), Verdict::RolledBack { .. }));
-    assert!(stage.world.states().values().all(|state| state.active == Some("v1".into())));
+    assert!(
+        stage
+            .world
+            .states()
+            .values()
+            .all(|state| state.active == Some("v1".into()))
+    );
 }
 
 #[test]
@@ -215,7 +306,10 @@ fn a_target_that_cannot_be_reached_any_more_is_told_of() {
     let failure = Failure::new(crate::Code::Internal, "enough");
     let verdict = futures::executor::block_on(deployment.finish(Err(failure)));
     let told = stuck(&verdict);
-    assert!(told.contains("a could not be asked what runs there: no route to it"), "{told}");
+    assert!(
+        told.contains("a could not be asked what runs there: no route to it"),
+        "{told}"
+    );
     assert!(told.contains("activating failed: a"), "{told}");
 }
 
@@ -233,11 +327,16 @@ fn nothing_is_called_rolled_back_that_was_not_read_back() {
 fn no_automatic_rollback_freezes() {
     let mut brief = web();
     brief.rules.automatic_rollback = false;
-    let stage = Stage::new(brief.clone(), MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]));
+    let stage = Stage::new(
+        brief.clone(),
+        MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]),
+    );
     stage.world.fault(Fault::new(Kind::Wait));
     let before = stage.snapshot();
     let verdict = stage.run(&mut Script(rolling(&["a", "b", "c"])));
-    let Verdict::Frozen { differences, .. } = &verdict else { panic!("{verdict:?}") };
+    let Verdict::Frozen { differences, .. } = &verdict else {
+        panic!("{verdict:?}")
+    };
     let told = differences.join("\n");
     assert!(told.contains("a runs v2, where v1 ran before"), "{told}");
     assert!(stage.undone().is_empty());
@@ -250,7 +349,10 @@ fn no_automatic_rollback_freezes() {
 fn downtime_goes_back_under_traffic_too() {
     let mut brief = web();
     brief.rules.downtime = true;
-    let stage = Stage::new(brief.clone(), MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]));
+    let stage = Stage::new(
+        brief.clone(),
+        MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]),
+    );
     stage.world.ill("b", "v2", true);
     let before = stage.snapshot();
     let verdict = stage.run(&mut Script(simple(&["a", "b", "c"])));
@@ -263,7 +365,10 @@ fn downtime_goes_back_under_traffic_too() {
 fn under_downtime_one_that_stays_ill_is_taken_out() {
     let mut brief = web();
     brief.rules.downtime = true;
-    let stage = Stage::new(brief.clone(), MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]));
+    let stage = Stage::new(
+        brief.clone(),
+        MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]),
+    );
     stage.world.ill("b", "v2", true);
     stage.world.ill("b", "v1", true);
     stuck(&stage.run(&mut Script(simple(&["a", "b", "c"]))));
@@ -278,7 +383,10 @@ fn under_downtime_one_that_stays_ill_is_taken_out() {
 #[test]
 fn a_canary_that_stays_ill_does_not_get_its_share_back() {
     let (brief, shares) = (birds(), [("canary", 25.0), ("stable", 75.0)]);
-    let stage = Stage::new(brief.clone(), MemoryWorld::new(&brief).running("v1", &shares));
+    let stage = Stage::new(
+        brief.clone(),
+        MemoryWorld::new(&brief).running("v1", &shares),
+    );
     stage.world.ill("a", "v2", true);
     stage.world.ill("a", "v1", true);
     let calls = vec![
@@ -297,8 +405,18 @@ fn a_canary_that_stays_ill_does_not_get_its_share_back() {
 fn a_target_activated_twice_goes_back_once() {
     let stage = on_web();
     let a = &["a"];
-    let calls = vec![install(a), drain(a), activate(a), activate(a), healthy(a), restore(a)];
+    let calls = vec![
+        install(a),
+        drain(a),
+        activate(a),
+        activate(a),
+        healthy(a),
+        restore(a),
+    ];
     let verdict = stage.run(&mut Careless::new(calls));
     assert!(matches!(verdict, Verdict::RolledBack { .. }), "{verdict:?}");
-    assert_eq!(kinds(&stage.undone()), ["traffic", "activate", "health", "traffic", "remove"]);
+    assert_eq!(
+        kinds(&stage.undone()),
+        ["traffic", "activate", "health", "traffic", "remove"]
+    );
 }
