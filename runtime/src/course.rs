@@ -28,9 +28,9 @@ use crate::{
 
 /// How long a lease lasts without being renewed: longer than any pause of a healthy process,
 /// short enough that nobody waits long for a dead one.
-const LEASE_MS: u64 = 30_000;
+const LEASE_MS: u64 = 15_000;
 /// How often it is renewed.
-const RENEWAL: Duration = Duration::from_secs(10);
+const RENEWAL: Duration = Duration::from_secs(5);
 /// From one try to get the lease to the next.
 const KNOCK: Duration = Duration::from_millis(500);
 
@@ -97,6 +97,7 @@ impl Course<'_> {
         way: Way,
     ) -> Result<u8, Problem> {
         let started = system::now();
+        let back = matches!(way, Way::Back { .. });
         let log = self.log(&brief);
         system.log_to(log.clone());
         let renewal = renew(self.site.store.clone(), lease.clone(), system.interrupt.clone());
@@ -104,7 +105,7 @@ impl Course<'_> {
         let display = Arc::new(Display::new(&brief, self.format, self.terminal, log, started));
         let actor = lease.owner.actor.clone();
         let (notices, telling) = Notices::new(&brief, &actor, std::mem::take(&mut system.notifiers));
-        if matches!(way, Way::Forward) {
+        if !back {
             notices.started(started);
         }
         display.line(&self.opening(&brief, &way));
@@ -130,7 +131,11 @@ impl Course<'_> {
         system.machines.close().await;
         display.close();
         self.conclude(&brief, &verdict, &asides, started);
-        Ok(exit::of(&verdict))
+        match verdict {
+            // Taking it back was what was asked for.
+            Verdict::RolledBack { .. } if back => Ok(exit::DONE),
+            verdict => Ok(exit::of(&verdict)),
+        }
     }
 
     async fn act(

@@ -42,6 +42,16 @@ pub(crate) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// Whether the process of an owner of a lease is known to be gone: it was on this host, and there
+/// is no such process any more.
+pub(crate) fn is_gone(owner: &store::Owner) -> bool {
+    let pid = i32::try_from(owner.process).ok().and_then(rustix::process::Pid::from_raw);
+    let missing = |pid| {
+        rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH)
+    };
+    owner.host == host() && pid.is_some_and(missing)
+}
+
 /// Where compiled plugins are kept: `$XDG_CACHE_HOME/runtime` or `~/.cache/runtime`.
 pub(crate) fn cache_directory() -> Option<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());

@@ -115,7 +115,8 @@ pub enum JournalError {
 #[async_trait]
 pub trait Journal: Send {
     /// Makes the intent durable, in one step with the check that this process still holds the
-    /// lease.
+    /// lease. One whose outcome is not known may be begun again, with a greater
+    /// [`Intent::attempt`]: the record is this process's from there on.
     async fn begin(&mut self, intent: &Intent) -> Result<(), JournalError>;
 
     /// Makes the outcome durable.

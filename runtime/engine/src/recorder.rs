@@ -82,6 +82,25 @@ impl Recorder {
         Ok(intent)
     }
 
+    /// Takes up a record that another process left without an outcome: it is this one's from
+    /// here on.
+    pub(crate) async fn take_up(
+        &mut self,
+        intent: Intent,
+        now: Timestamp,
+    ) -> Result<Intent, Abandoned> {
+        self.check()?;
+        let attempt = intent.attempt + 1;
+        let intent = Intent {
+            attempt,
+            started: now,
+            ..intent
+        };
+        let written = self.journal.begin(&intent).await;
+        self.keep(written)?;
+        Ok(intent)
+    }
+
     pub(crate) async fn end(
         &mut self,
         intent: &Intent,

@@ -78,6 +78,24 @@ impl Stage {
         verdict
     }
 
+    fn dump(&self) {
+        for r in self.journal.records() {
+            println!(
+                "{} {:?} {:?}\n     -> {:?}",
+                r.intent.sequence,
+                r.intent.origin,
+                r.intent.effect,
+                r.outcome.map(|o| (
+                    o.result.map_err(|e| e.message),
+                    o.report.map(|r| (
+                        r.failed.keys().cloned().collect::<Vec<_>>(),
+                        r.failure.map(|f| f.message)
+                    ))
+                ))
+            );
+        }
+    }
+
     /// What there is of the world to compare.
     fn snapshot(
         &self,

@@ -34,6 +34,8 @@ pub(crate) struct Walk {
     failed: BTreeSet<(u64, Option<Name>)>,
     /// What each target is to have back in the end; until it has, it gains no traffic.
     wanted: BTreeMap<usize, Option<Name>>,
+    /// Targets that were waited for and did not get well.
+    ill: BTreeSet<Name>,
     /// The load balancer failed: nothing more is asked of it.
     balancer_failed: bool,
 }
@@ -57,6 +59,12 @@ impl Walk {
     pub(crate) fn failed(&mut self, item: &Item, effect: &Effect, targets: BTreeSet<Name>) {
         if matches!(effect, Effect::Apply { .. }) {
             self.balancer_failed = true;
+        }
+        if let Effect::AwaitHealthy { releases, .. } = effect {
+            let ill = releases
+                .keys()
+                .filter(|name| targets.is_empty() || targets.contains(*name));
+            self.ill.extend(ill.cloned());
         }
         if targets.is_empty() {
             let all: Vec<Name> = match effect {
@@ -108,6 +116,9 @@ impl Walk {
         if self.balancer_failed {
             return Next::GivenUp;
         }
+        if let Some(effect) = self.heal(fleet, &before) {
+            return Next::Do(effect);
+        }
         let wanted = self.possible(fleet, before);
         if wanted == *fleet.distribution() && !fleet.in_doubt() {
             return Next::Done;
@@ -116,6 +127,29 @@ impl Walk {
             Ok(()) => Next::Do(fleet.apply(wanted, fleet.rules().drain_ms).effect),
             Err(refusal) => Next::Blocked(refusal),
         }
+    }
+
+    /// Waits for those that are to have traffic again and run what they should, but lost their
+    /// proof on the way.
+    fn heal(&self, fleet: &Fleet, before: &Distribution) -> Option<Effect> {
+        let mut releases = BTreeMap::new();
+        for place in fleet.places().filter(|place| fleet.reaches(*place, before)) {
+            let (name, state) = (fleet.name(place), fleet.state(place));
+            let pending = self
+                .wanted
+                .get(&place)
+                .is_some_and(|want| *want != state.active);
+            if let (Some(release), false) = (&state.active, state.proven || state.unsure || pending)
+                && !self.ill.contains(name)
+            {
+                releases.insert(name.clone(), release.clone());
+            }
+        }
+        let timeout_ms = fleet.rules().health.timeout_ms;
+        (!releases.is_empty()).then_some(Effect::AwaitHealthy {
+            releases,
+            timeout_ms,
+        })
     }
 
     fn possible(&self, fleet: &Fleet, mut wanted: Distribution) -> Distribution {

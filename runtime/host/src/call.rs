@@ -69,21 +69,25 @@ impl CallState {
     /// What the plugin may do; worked out when it first wants to do something.
     pub(crate) fn grants(&self) -> &Grants {
         self.grants.get_or_init(|| {
-            let names = Names {
-                settings: &self.sealed.settings,
-                revealed: &self.sealed.revealed,
-                schema: &self.plugin.description().settings_schema,
-                about: &self.about,
-                application: &self.context.application,
-                environment: &self.context.environment,
-            };
             Grants::new(
                 &self.plugin,
                 &self.assignment.grants,
-                &names,
+                &self.names(),
                 self.context.reading,
             )
         })
+    }
+
+    /// What the names in templates stand for in this call.
+    pub(crate) fn names(&self) -> Names<'_> {
+        Names {
+            settings: &self.sealed.settings,
+            revealed: &self.sealed.revealed,
+            schema: &self.plugin.description().settings_schema,
+            about: &self.about,
+            application: &self.context.application,
+            environment: &self.context.environment,
+        }
     }
 
     /// Begins the use of a capability on the machine, to be written down at its end.

@@ -1,6 +1,6 @@
 //! `runtime rollback`: takes an open deployment back, or brings an older release back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use engine::Purpose;
@@ -11,6 +11,7 @@ use crate::{
     catalogue::{self, Catalogue},
     cli::{Chosen, Printing},
     course::Course,
+    display, exit,
     release::Found,
     report::{Problem, Reason},
     site::{self, Site},
@@ -20,6 +21,8 @@ use crate::{
 
 /// So many releases of the past are searched for the one before.
 const HISTORY: u32 = 50;
+/// From one look at a deployment that runs to the next.
+const KNOCK: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 pub(crate) struct Rollback {
@@ -50,7 +53,7 @@ enum Way {
 impl Rollback {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
         let site = Site::open(&self.chosen)?;
-        let way = site.wait(self.way(&site))?;
+        let way = site.wait(self.way_in_time(&site, terminal))?;
         let site = match &way {
             Way::TakeBack(deployment) => site.pinned(&deployment.id)?,
             Way::BringBack(_) => site,
@@ -77,6 +80,30 @@ impl Rollback {
                 }
             }
         })
+    }
+
+    /// Waits for a deployment that runs: as long as the operator does; and where its process is
+    /// gone, until its lease ran out.
+    async fn way_in_time(&self, site: &Site, terminal: &Terminal) -> Result<Way, Problem> {
+        let end = Instant::now() + self.wait.map_or(Duration::ZERO, Into::into);
+        let mut told = false;
+        loop {
+            let way = self.way(site).await;
+            if !matches!(&way, Err(problem) if problem.code() == exit::LOCKED) {
+                return way;
+            }
+            let held = site.store.holder(&site.scope()).await?;
+            let gone = held.as_ref().is_some_and(|held| system::is_gone(&held.owner));
+            if !gone && Instant::now() >= end {
+                return way;
+            }
+            if let Some(held) = held.filter(|_| gone && !told) {
+                told = true;
+                let left = display::duration(held.until.since_ms(system::now()));
+                terminal.aside(&format!("its process is gone; its lease runs out in {left}"));
+            }
+            tokio::time::sleep(KNOCK).await;
+        }
     }
 
     async fn way(&self, site: &Site) -> Result<Way, Problem> {

@@ -6,7 +6,7 @@ use clap::Args;
 use engine::{Admission, MemberState, Name, Reading};
 use futures::future;
 use serde_json::json;
-use store::{Deployment, Filter, Held};
+use store::{Deployment, Filter, Held, State};
 
 use crate::{
     assemble::{self, System},
@@ -87,17 +87,20 @@ async fn look(site: &Site, system: &System) -> Result<Picture, Problem> {
 
 fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
     terminal.line(&site.scope().to_string());
+    let gone = picture.held.as_ref().is_some_and(|held| system::is_gone(&held.owner));
     if let Some(held) = &picture.held {
         terminal.line(&format!(
-            "  {} by {} since {}",
+            "  {} by {} since {}{}",
             held.owner.purpose,
             held.owner,
             system::readable(held.since),
+            if gone { ", whose process is gone" } else { "" },
         ));
     }
     for open in &picture.open {
-        terminal.line(&format!("  deployment {} of {} is {}", open.id, open.version, open.state));
-        if picture.held.is_none() {
+        let state = if gone { State::CutOff } else { open.state };
+        terminal.line(&format!("  deployment {} of {} is {state}", open.id, open.version));
+        if picture.held.is_none() || gone {
             terminal.line(&format!("    `runtime rollback {}` takes it back", open.id));
         }
     }

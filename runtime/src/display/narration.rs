@@ -68,7 +68,7 @@ pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
             (Level::Error, format!("taking everything back: {cause}"), json!({ "cause": cause }))
         }
         Event::Health { target, proven: false } => {
-            (Level::Warn, format!("{target} is no longer healthy"), json!({ "target": target }))
+            (Level::Debug, format!("{target} is not proven healthy"), json!({ "target": target }))
         }
         Event::Closed(verdict) => {
             let level = match verdict {

@@ -58,10 +58,14 @@ impl Deployment {
 
     /// Follows one record as if it had just happened.
     async fn replay(&mut self, record: Record) -> Result<(), Abandoned> {
-        let Record { intent, outcome } = record;
+        let Record {
+            mut intent,
+            outcome,
+        } = record;
         let outcome = match outcome {
             Some(outcome) => outcome,
             None => {
+                intent = self.recorder.take_up(intent, self.now()).await?;
                 let outcome = Outcome {
                     result: Err(cut_off()),
                     report: None,

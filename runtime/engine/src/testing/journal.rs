@@ -91,12 +91,27 @@ impl MemoryJournal {
 
 impl Inner {
     fn add(&mut self, intent: &Intent, outcome: Option<Outcome>) {
+        // A record without an outcome is taken up by whoever goes on with the deployment.
+        let last = self.records.last_mut();
+        if let Some(record) = last.filter(|last| last.outcome.is_none())
+            && record.intent.sequence == intent.sequence
+        {
+            assert!(intent.attempt > record.intent.attempt, "taken up once more");
+            record.intent = intent.clone();
+            return;
+        }
+        let added = Record { intent: intent.clone(), outcome };
         let expected = self.records.len() as u64 + 1;
+        if let Some(last) = self.records.last_mut()
+            && last.intent.sequence == intent.sequence
+        {
+            assert!(last.outcome.is_none(), "what has ended is not begun again");
+            assert!(last.intent.attempt < intent.attempt, "a further attempt says so");
+            *last = added;
+            return;
+        }
         assert_eq!(intent.sequence, expected, "records count without a gap");
-        self.records.push(Record {
-            intent: intent.clone(),
-            outcome,
-        });
+        self.records.push(added);
     }
 }
 

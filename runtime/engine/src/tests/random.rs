@@ -1,9 +1,13 @@
 //! Random faults, from seeds that repeat them: whatever happens, the end is all new, all old,
 //! or stuck with the differences said, and no promise is broken on the way.
 
-use super::{Stage, course::all};
+use super::{
+    Stage,
+    course::all,
+    scripts::{Careless, Script},
+};
 use crate::{
-    Count, Verdict,
+    Count, Name, Operation, Point, Share, StepRule, Verdict,
     testing::{Fault, Kind, Write},
 };
 
@@ -28,7 +32,7 @@ impl Random {
 }
 
 fn fault(random: &mut Random, stage: &Stage) -> Fault {
-    const KINDS: [Kind; 9] = [
+    const KINDS: [Kind; 11] = [
         Kind::Install,
         Kind::Activate,
         Kind::Deactivate,
@@ -38,6 +42,8 @@ fn fault(random: &mut Random, stage: &Stage) -> Fault {
         Kind::Wait,
         Kind::Observe,
         Kind::ReadTraffic,
+        Kind::Step,
+        Kind::UndoStep,
     ];
     let mut fault = Fault::new(KINDS[random.below(KINDS.len())]).after(random.below(6));
     let whole = matches!(
@@ -63,19 +69,31 @@ fn fault(random: &mut Random, stage: &Stage) -> Fault {
 fn run(seed: u64) -> &'static str {
     let mut random = Random(seed);
     let mut stages = all();
-    let (name, mut stage, mut script) = stages.remove(random.below(stages.len()));
+    let (name, mut stage, script) = stages.remove(random.below(stages.len()));
+    let mut brief = (*stage.brief).clone();
     if random.chance(3) {
-        let mut brief = (*stage.brief).clone();
         brief.rules.tolerate = Count::Number(1);
-        stage = Stage::new(brief, stage.world);
         stage.world.minimum(1);
     }
+    if random.chance(2) {
+        let points = [
+            Point::BeforeDeploy,
+            Point::BeforeTraffic,
+            Point::AfterTraffic,
+        ];
+        brief.rules.steps = points.map(|at| step(at, random.chance(2))).to_vec();
+    }
+    stage = Stage::new(brief, stage.world);
+    let calls = if random.chance(3) {
+        nonsense(&mut random, &stage)
+    } else {
+        script.0
+    };
     for _ in 0..=random.below(3) {
         let fault = fault(&mut random, &stage);
         stage.world.fault(fault);
     }
-    let targets = &stage.brief.targets;
-    let target = targets[random.below(targets.len())].name.clone();
+    let target = pick(&mut random, &stage);
     match random.below(6) {
         0 => stage.world.ill(target.as_str(), "v2", true),
         1 => stage
@@ -89,23 +107,100 @@ fn run(seed: u64) -> &'static str {
         stage.journal.dies(Write::After(random.below(60)));
     }
     let before = stage.snapshot();
-    let mut verdict = stage.run(&mut script);
-    if matches!(verdict, Verdict::Abandoned { .. }) {
-        verdict = stage.roll_back();
+    let mut verdict = if random.chance(2) {
+        stage.run(&mut Careless::new(calls))
+    } else {
+        stage.run(&mut Script(calls))
+    };
+    while matches!(verdict, Verdict::Abandoned { .. }) {
+        stage.journal.revive();
+        if random.chance(2) {
+            let write = stage.journal.writes() + random.below(30);
+            stage.journal.dies(Write::Before(write));
+        }
+        verdict = stage.roll_back_with_death();
     }
-    check(&stage, &before, &verdict, &format!("seed {seed}, {name}"));
+    stage.journal.revive();
+    let run = format!("seed {seed}, {name}");
+    check(&stage, &before, &verdict, &run);
     let end = kind(&verdict);
     if matches!(verdict, Verdict::Stuck { .. }) {
         // Once the world is whole again, it goes back to the end.
         stage.world.mend();
         let verdict = stage.roll_back();
+        if !matches!(verdict, Verdict::RolledBack { .. }) || stage.snapshot() != before { stage.dump(); }
         assert!(
             matches!(verdict, Verdict::RolledBack { .. }),
-            "seed {seed}, {name}: {verdict:?}"
+            "{run}: {verdict:?}"
         );
-        assert_eq!(stage.snapshot(), before, "seed {seed}, {name}, tried again");
+        assert_eq!(stage.snapshot(), before, "{run}, tried again");
     }
     end
+}
+
+fn step(at: Point, each: bool) -> StepRule {
+    StepRule {
+        name: format!("{at:?}"),
+        at,
+        each,
+        irreversible: false,
+        repeat: true,
+    }
+}
+
+fn pick(random: &mut Random, stage: &Stage) -> Name {
+    let targets = &stage.brief.targets;
+    targets[random.below(targets.len())].name.clone()
+}
+
+/// A strategy that does not know what it does.
+fn nonsense(random: &mut Random, stage: &Stage) -> Vec<Operation> {
+    let groups: Vec<Name> = stage
+        .brief
+        .targets
+        .iter()
+        .map(|target| target.group.clone())
+        .collect();
+    let mut calls = Vec::new();
+    for _ in 0..random.below(40) {
+        let targets: Vec<Name> = (0..=random.below(3)).map(|_| pick(random, stage)).collect();
+        let targets: std::collections::BTreeSet<Name> = targets.into_iter().collect();
+        let targets: Vec<Name> = targets.into_iter().collect();
+        calls.push(match random.below(8) {
+            0 => Operation::Install { targets },
+            1 => Operation::Activate { targets },
+            2 => Operation::AwaitHealthy {
+                targets,
+                timeout_ms: None,
+            },
+            3 => Operation::Drain {
+                targets,
+                timeout_ms: None,
+            },
+            4 => Operation::Restore { targets },
+            5 => Operation::Wait {
+                duration_ms: Some(1),
+            },
+            _ => {
+                let (one, other) = (
+                    &groups[random.below(groups.len())],
+                    &groups[random.below(groups.len())],
+                );
+                let percent = [0.0, 10.0, 50.0, 100.0][random.below(4)];
+                let share = |group: &Name, percent| Share {
+                    group: group.clone(),
+                    percent,
+                };
+                let shares = if one == other {
+                    vec![share(one, 100.0)]
+                } else {
+                    vec![share(one, percent), share(other, 100.0 - percent)]
+                };
+                Operation::Split { shares }
+            }
+        });
+    }
+    calls
 }
 
 fn kind(verdict: &Verdict) -> &'static str {
