@@ -42,6 +42,8 @@ pub enum Overrun {
     Compute(Duration),
     /// It called the host more often than this.
     Calls(u64),
+    /// It handed over more bytes than this at once.
+    Transfer(usize),
 }
 
 impl std::fmt::Display for Overrun {
@@ -56,6 +58,9 @@ impl std::fmt::Display for Overrun {
                 )
             }
             Self::Calls(calls) => write!(f, "called the host more than {calls} times"),
+            Self::Transfer(bytes) => {
+                write!(f, "handed over more than {} MiB at once", bytes >> 20)
+            }
         }
     }
 }
@@ -104,6 +109,13 @@ impl State {
         if level == Level::Error {
             self.last_words = Some(message.chars().take(LAST_WORDS_MAX).collect());
         }
+    }
+
+    /// The bound behind an error for which the engine has no type of its own.
+    pub(crate) fn overrun_behind(&self, error: &wasmtime::Error) -> Option<Overrun> {
+        let text = error.root_cause().to_string();
+        text.contains("fuel allocated for hostcalls")
+            .then_some(Overrun::Transfer(self.limits.transfer_max))
     }
 
     pub(crate) fn take_last_words(&mut self) -> Option<String> {

@@ -158,3 +158,6 @@ impl Hasher for Stable {
         self.0.update(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,3 +14,6 @@ mod secrets;
 mod sockets;
 
 pub(crate) use logs::{fields_of, message_of};
+
+#[cfg(test)]
+mod tests;

@@ -361,3 +361,6 @@ impl From<Denied> for Failure {
         failure
     }
 }
+
+#[cfg(test)]
+mod tests;

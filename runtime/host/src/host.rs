@@ -256,3 +256,6 @@ async fn describe(source: &PluginSource, linked: &Linked) -> Result<Description,
         details,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,8 @@ mod schema;
 mod secret;
 mod services;
 mod strategy;
+#[cfg(test)]
+mod testing;
 mod worker;
 
 pub use bindings::{CONTRACT, Kind, Limits};

@@ -224,3 +224,6 @@ fn replace(value: &Value, by: &impl Fn(&str) -> Option<String>) -> Value {
         other => other.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,10 +27,6 @@ use crate::{
     services::{LogLine, LogSink},
 };
 
-/// After the deployment is told to end, so many more operations are answered with `interrupted`
-/// before a strategy that goes on is stopped.
-const CALLS_AFTER_INTERRUPTION_MAX: u32 = 100;
-
 /// What a strategy is told of the deployment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deployment {
@@ -131,7 +127,6 @@ impl engine::Strategy for StrategyPlugin {
             logs: Arc::clone(&self.logs),
             plugin: self.plugin.name().to_owned(),
             deployment: self.deployment.id.clone(),
-            interrupted: 0,
         };
         let state = State::new(Calls::Strategy(Box::new(calls)), self.limits);
         let deployment = convert::deployment(&self.deployment);
@@ -149,6 +144,9 @@ impl engine::Strategy for StrategyPlugin {
                 Some((operation, answer)) = asked.recv() => {
                     // The guest waits for it; where it is gone, its end comes up next.
                     let _ = answer.send(operations.perform(operation).await);
+                    if operations.over() {
+                        return Err(stopped(&self.plugin));
+                    }
                 }
             }
         };
@@ -163,6 +161,12 @@ impl engine::Strategy for StrategyPlugin {
     }
 }
 
+/// The failure of a strategy that is not asked to end any more, but ended.
+fn stopped(plugin: &Plugin) -> Failure {
+    let failure = Failure::new(Code::Interrupted, "was stopped, since the deployment is over");
+    broken::refused(plugin, failure)
+}
+
 type Question = (Operation, oneshot::Sender<Result<Done, Failure>>);
 
 /// The strategy's side: asks, and waits for the answer.
@@ -171,13 +175,7 @@ struct Asking {
     logs: Arc<dyn LogSink>,
     plugin: String,
     deployment: String,
-    interrupted: u32,
 }
-
-/// A strategy went on after it was told to end.
-#[derive(Debug, thiserror::Error)]
-#[error("went on asking after it was told to end")]
-struct Deaf;
 
 /// Whoever answers is gone, and so is the run.
 #[derive(Debug, thiserror::Error)]
@@ -191,14 +189,7 @@ impl Asking {
             .send((operation, answer))
             .await
             .map_err(|_| Over)?;
-        let answer = answered.await.map_err(|_| Over)?;
-        if matches!(&answer, Err(failure) if failure.code == Code::Interrupted) {
-            self.interrupted += 1;
-            if self.interrupted > CALLS_AFTER_INTERRUPTION_MAX {
-                return Err(Deaf.into());
-            }
-        }
-        Ok(answer)
+        answered.await.map_err(|_| Over.into())
     }
 
     /// An operation whose answer is that it is done.
@@ -345,3 +336,6 @@ impl StrategyCalls for Asking {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,3 +176,6 @@ impl Worker {
         Err(sealed.redact_failure(failure))
     }
 }
+
+#[cfg(test)]
+mod tests;

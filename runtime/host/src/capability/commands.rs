@@ -63,10 +63,7 @@ impl CallState {
             Some(directory) => {
                 let path = CleanPath::parse(&directory)
                     .map_err(|what| invalid(format!("the working directory {what}")))?;
-                self.grants().check(&Wanted::File {
-                    write: false,
-                    path: &path,
-                })?;
+                self.directory(&path)?;
                 Some(path.whole())
             }
             None => None,
@@ -88,6 +85,18 @@ impl CallState {
             input,
             timeout: Some(self.timeout(command.timeout, COMMAND_TIMEOUT)),
         })
+    }
+
+    /// A program runs in a directory that the plugin may read, or that the settings name.
+    fn directory(&self, path: &CleanPath) -> Result<(), Failure> {
+        match self.grants().check(&Wanted::File { write: false, path }) {
+            Ok(()) => Ok(()),
+            Err(denied) => {
+                let written = self.names().written_paths();
+                let named = written.iter().any(|scope| scope.covers(path, false).is_some());
+                if named { Ok(()) } else { Err(denied.into()) }
+            }
+        }
     }
 
     /// A variable must not make another program of the one that was granted, unless the operator

@@ -337,3 +337,6 @@ fn says(settings: &serde_json::Value, text: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

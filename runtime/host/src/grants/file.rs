@@ -68,7 +68,7 @@ impl CleanPath {
 
 impl FileScope {
     /// Reads a scope; none where it is not one.
-    pub(crate) fn new(write: bool, path: &Pattern) -> Option<Self> {
+    pub(super) fn new(write: bool, path: &Pattern) -> Option<Self> {
         let (absolute, components) = path.components()?;
         (absolute || !components.is_empty()).then_some(Self {
             write,

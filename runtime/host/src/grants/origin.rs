@@ -1,10 +1,12 @@
 //! Where an HTTP request goes: an origin outside, or a port or socket that the machine sees.
 //! Origins are compared after parsing, never as texts.
 
-use std::{fmt, net::IpAddr, path::PathBuf};
+use std::{fmt, net::IpAddr};
 
 use machines::Endpoint;
 use url::{Host, Url};
+
+use super::file::CleanPath;
 
 /// A URL that a request goes to.
 #[derive(Clone, Debug)]
@@ -39,10 +41,10 @@ impl Destination {
         let tail = match rest.strip_prefix("machine:[") {
             Some(socket) => {
                 let (path, tail) = socket.split_once(']').ok_or("lacks a `]`")?;
-                if !path.starts_with('/') || path.contains('\0') {
-                    return Err("names no absolute path of a socket".to_owned());
-                }
-                return Self::at_machine(secure, Endpoint::Unix(PathBuf::from(path)), tail);
+                // A relative path starts at the machine's own directory, as everywhere.
+                let path = CleanPath::parse(path)
+                    .map_err(|what| format!("names a socket whose path {what}"))?;
+                return Self::at_machine(secure, Endpoint::Unix(path.whole()), tail);
             }
             None => &rest[authority.len()..],
         };

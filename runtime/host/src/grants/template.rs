@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::pattern::Pattern;
+use super::{file::FileScope, pattern::Pattern};
 use crate::worker::About;
 
 /// More than this from one request is no longer something that an operator wrote.
@@ -105,6 +105,14 @@ impl Names<'_> {
                 .collect();
         }
         texts
+    }
+
+    /// Every path that stands as a text anywhere in the settings.
+    pub(crate) fn written_paths(&self) -> Vec<FileScope> {
+        let mut texts = Vec::new();
+        collect(self.settings, &mut texts);
+        let patterns = texts.into_iter().flat_map(|text| self.expand(text));
+        patterns.filter_map(|pattern| FileScope::new(false, &pattern)).collect()
     }
 
     /// What stands for a name in a scope.
@@ -265,6 +273,15 @@ const TEMPLATES: [&str; 22] = [
     "previous.version",
     "group",
 ];
+
+fn collect<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
+        Value::Object(entries) => entries.values().for_each(|value| collect(value, texts)),
+        _ => {}
+    }
+}
 
 fn of_target(target: &engine::Target, name: &str) -> Option<String> {
     let split = || {

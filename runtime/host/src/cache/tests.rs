@@ -1,0 +1,118 @@
+//! Compiled code is kept, checked, and never trusted further than that.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::{Host, HostOptions, Kind, testing::Guest};
+
+fn host(directory: &Path) -> Host {
+    Host::new(HostOptions { cache_directory: Some(directory.to_owned()) }).unwrap()
+}
+
+fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == ending))
+        .collect();
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn a_warm_start_neither_compiles_nor_asks() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = directory.path().join("deep/runtime");
+    let guest = Guest::new(Kind::Notifier).asking("http", "{url}");
+    let first = host(&cache).load(guest.source()).await.unwrap();
+    assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!((files(&cache, "cwasm").len(), files(&cache, "json").len()), (1, 1));
+    // With nothing to compile, only the cache can have it.
+    let without = crate::PluginSource { wasm: bytes::Bytes::new(), ..guest.source() };
+    let second = host(&cache).load(without).await.unwrap();
+    assert_eq!(first.description(), second.description());
+}
+
+#[tokio::test]
+async fn one_flipped_bit_is_seen() {
+    let directory = tempfile::tempdir().unwrap();
+    let guest = Guest::new(Kind::Notifier);
+    host(directory.path()).load(guest.source()).await.unwrap();
+    let code = &files(directory.path(), "cwasm")[0];
+    let whole = fs::read(code).unwrap();
+    for place in [0, whole.len() / 2, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 1;
+        fs::write(code, &damaged).unwrap();
+        host(directory.path()).load(guest.source()).await.unwrap();
+        assert_eq!(fs::read(code).unwrap(), whole, "it was compiled anew");
+    }
+}
+
+#[tokio::test]
+async fn a_cut_off_entry_is_no_entry() {
+    let directory = tempfile::tempdir().unwrap();
+    let guest = Guest::new(Kind::Notifier);
+    host(directory.path()).load(guest.source()).await.unwrap();
+    let entry = &files(directory.path(), "json")[0];
+    for contents in ["", "{", "{}"] {
+        fs::write(entry, contents).unwrap();
+        host(directory.path()).load(guest.source()).await.unwrap();
+        assert!(fs::read(entry).unwrap().len() > 2);
+    }
+    fs::remove_file(&files(directory.path(), "cwasm")[0]).unwrap();
+    host(directory.path()).load(guest.source()).await.unwrap();
+    assert_eq!(files(directory.path(), "cwasm").len(), 1);
+}
+
+#[tokio::test]
+async fn a_cache_that_cannot_be_written_is_no_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let guest = Guest::new(Kind::Notifier);
+    for impossible in [file.clone(), file.join("below"), PathBuf::from("/proc/nowhere")] {
+        host(&impossible).load(guest.source()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_others_can_write_is_not_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = directory.path().join("open");
+    let guest = Guest::new(Kind::Notifier);
+    host(&cache).load(guest.source()).await.unwrap();
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
+    let without = crate::PluginSource { wasm: bytes::Bytes::new(), ..guest.source() };
+    host(&cache).load(without).await.unwrap_err();
+    host(&cache).load(guest.source()).await.unwrap();
+    // What others could only read is closed to them.
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).unwrap();
+    host(&cache).load(guest.source()).await.unwrap();
+    assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn many_at_once_do_not_harm_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let guest = Guest::new(Kind::Notifier);
+    let loads = (0..16).map(|_| {
+        let (host, source) = (host(directory.path()), guest.source());
+        async move { host.load(source).await.map(drop) }
+    });
+    for loaded in futures::future::join_all(loads).await {
+        loaded.unwrap();
+    }
+    assert_eq!((files(directory.path(), "cwasm").len(), files(directory.path(), "json").len()), (1, 1));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing temporary is left");
+}
+
+#[test]
+fn a_digest_never_names_a_path() {
+    let cache = Cache { directory: PathBuf::from("/cache"), key: "key".into() };
+    for digest in ["../../etc/passwd", "sha256:../../x", "", "sha256:"] {
+        let (entry, code) = cache.paths(digest);
+        assert_eq!(entry.parent(), Some(Path::new("/cache")), "{digest}");
+        assert_eq!(code.parent(), Some(Path::new("/cache")), "{digest}");
+    }
+}
