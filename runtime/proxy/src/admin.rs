@@ -8,7 +8,11 @@ use http::{
     header::{ALLOW, CONTENT_TYPE, ETAG, HOST, IF_MATCH, ORIGIN, RETRY_AFTER},
 };
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use serde_json::json;
@@ -175,21 +179,10 @@ impl Api {
         let Ok(expected) = expected(request.headers()) else {
             return error(StatusCode::BAD_REQUEST, "If-Match is not a revision");
         };
-        let limit = usize::try_from(BYTES_MAX).unwrap_or(usize::MAX);
-        let body = Limited::new(request.into_body(), limit).collect();
-        let body = match tokio::time::timeout(REQUEST_TIMEOUT, body).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(_)) => {
-                return error(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "the state did not arrive, or is too large",
-                );
-            }
-            Err(_) => {
-                return error(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "the state did not arrive in time",
-                );
+        let body = match received(request.into_body()).await {
+            Ok(body) => body,
+            Err(status) => {
+                return error(status, "the state is too large, or did not arrive in time");
             }
         };
         let state = match State::parse(&body) {
@@ -220,6 +213,20 @@ impl Api {
                 "the state could not be applied",
             ),
         }
+    }
+}
+
+/// All of a body that is no larger than any state may be.
+async fn received(body: Incoming) -> Result<Bytes, StatusCode> {
+    // What says beforehand that it is too large need not be sent.
+    if body.size_hint().lower() > BYTES_MAX {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let limit = usize::try_from(BYTES_MAX).unwrap_or(usize::MAX);
+    match tokio::time::timeout(REQUEST_TIMEOUT, Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
     }
 }
 

@@ -3,7 +3,10 @@
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER},
+};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::TrySendError;
 
@@ -280,15 +283,20 @@ impl Fault {
         let mut response = Response::new(Answer::text(text));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
-        headers.insert(http::header::CONTENT_TYPE, plain);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(
-                http::header::RETRY_AFTER,
-                http::HeaderValue::from_static("1"),
-            );
-        }
-        *response.version_mut() = Version::HTTP_11;
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))
+            }
+            // Whoever sends such a thing may see requests where we see none.
+            StatusCode::BAD_REQUEST => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"))
+            }
+            _ => None,
+        };
         response
     }
 }

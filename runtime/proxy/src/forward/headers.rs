@@ -52,10 +52,12 @@ impl Client {
     /// Has the client open another connection for its next request, where this process will not
     /// be there for it.
     pub(super) fn finish<B>(&self, response: &mut Response<B>, version: Version) {
-        // HTTP/2 has a way of its own.
-        let applies =
-            version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS;
-        if applies && self.retiring.load(Ordering::Relaxed) {
+        let status = response.status();
+        if version >= Version::HTTP_2 {
+            // It has ways of its own, and forbids this one.
+            response.headers_mut().remove(CONNECTION);
+        } else if status != StatusCode::SWITCHING_PROTOCOLS && self.retiring.load(Ordering::Relaxed)
+        {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }

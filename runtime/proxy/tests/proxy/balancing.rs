@@ -212,11 +212,7 @@ fn heads_are_bounded() {
         let answer = Client::new(address)
             .request(large.body(Default::default()).unwrap())
             .await;
-        // The refusal may come while the head is still being sent.
-        assert!(
-            answer
-                .is_err_or(|answer| answer.status() == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
-        );
+        assert_too_large(answer);
         let mut many = Request::builder().uri("/").header("host", "x");
         for number in 0..500 {
             many = many.header(format!("x-{number}"), "x");
@@ -224,10 +220,7 @@ fn heads_are_bounded() {
         let answer = Client::new(address)
             .request(many.body(Default::default()).unwrap())
             .await;
-        assert!(
-            answer
-                .is_err_or(|answer| answer.status() == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
-        );
+        assert_too_large(answer);
         assert_eq!(member.requests(), 0);
         assert_eq!(
             Client::new(address).get("/").await.unwrap().status(),
@@ -236,12 +229,9 @@ fn heads_are_bounded() {
     });
 }
 
-trait IsErrOr<T> {
-    fn is_err_or(self, so: impl FnOnce(T) -> bool) -> bool;
-}
-
-impl<T, E> IsErrOr<T> for Result<T, E> {
-    fn is_err_or(self, so: impl FnOnce(T) -> bool) -> bool {
-        self.map_or(true, so)
+fn assert_too_large(answer: hyper::Result<http::Response<bytes::Bytes>>) {
+    // Where it is none, the connection was closed while the head was still being sent.
+    if let Ok(answer) = answer {
+        assert_eq!(answer.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
 }

@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Version, header::UPGRADE};
+use http::{Method, Request, StatusCode, Version, header::UPGRADE};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -46,6 +46,20 @@ pub(crate) const CASES: &[(&str, fn())] = &[
         "a_member_that_thinks_too_long_is_given_up",
         a_member_that_thinks_too_long_is_given_up,
     ),
+    (
+        "heads_without_bodies_are_kept_whole",
+        heads_without_bodies_are_kept_whole,
+    ),
+    (
+        "an_answer_goes_on_as_it_comes",
+        an_answer_goes_on_as_it_comes,
+    ),
+    ("an_early_answer_is_an_answer", an_early_answer_is_an_answer),
+    (
+        "a_client_may_ask_before_it_sends",
+        a_client_may_ask_before_it_sends,
+    ),
+    ("requests_may_come_in_one_go", requests_may_come_in_one_go),
     (
         "the_first_version_of_all_is_answered",
         the_first_version_of_all_is_answered,
@@ -259,5 +273,124 @@ fn the_first_version_of_all_is_answered() {
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
         assert!(answer.ends_with("\r\n\r\na"), "{answer}");
+    });
+}
+
+/// What is written goes out as it stands; the answer is all that comes until the end.
+async fn raw(world: &World, request: &str) -> String {
+    let mut stream = TcpStream::connect(world.address().await).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+fn heads_without_bodies_are_kept_whole() {
+    block_on(async {
+        let a = Upstream::start("a").await;
+        let world = World::serving(&[("only", 100.0, &[&a])]).await;
+        let mut client = Client::new(world.address().await);
+        for _ in 0..3 {
+            let answer = client
+                .send(Method::HEAD, "/large", Bytes::new())
+                .await
+                .unwrap();
+            assert_eq!(answer.headers()["content-length"], "1048576");
+            assert_eq!((answer.status(), answer.body().len()), (StatusCode::OK, 0));
+            let answer = client.get("/unchanged").await.unwrap();
+            assert_eq!(answer.status(), StatusCode::NOT_MODIFIED);
+            for method in [Method::PUT, Method::DELETE, Method::PATCH] {
+                let answer = client
+                    .send(method, "/length", "12345".into())
+                    .await
+                    .unwrap();
+                assert_eq!(answer.body(), "5");
+            }
+            assert_eq!(client.get("/once").await.unwrap().body(), "a");
+        }
+        // Only what the member wants closed is.
+        assert_eq!(a.connections(), 3);
+    });
+}
+
+fn an_answer_goes_on_as_it_comes() {
+    block_on(async {
+        let a = Upstream::start("a").await;
+        let world = World::serving(&[("only", 100.0, &[&a])]).await;
+        let mut stream = TcpStream::connect(world.address().await).await.unwrap();
+        let request = "GET /halves HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !String::from_utf8_lossy(&answer).contains("first ") {
+            assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
+        }
+        a.go_on();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(String::from_utf8_lossy(&answer).contains("second"));
+    });
+}
+
+fn an_early_answer_is_an_answer() {
+    block_on(async {
+        let a = Upstream::start("a").await;
+        let world = World::serving(&[("only", 100.0, &[&a])]).await;
+        let mut stream = TcpStream::connect(world.address().await).await.unwrap();
+        let request = "POST /refuse HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\nx";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"no") {
+            assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 413 "));
+        let next = Client::new(world.address().await).get("/").await.unwrap();
+        assert_eq!(next.status(), StatusCode::OK);
+    });
+}
+
+fn a_client_may_ask_before_it_sends() {
+    block_on(async {
+        let a = Upstream::start("a").await;
+        let world = World::serving(&[("only", 100.0, &[&a])]).await;
+        let mut stream = TcpStream::connect(world.address().await).await.unwrap();
+        let request = "POST /length HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+                       content-length: 5\r\nexpect: 100-continue\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"HTTP/1.1 100 Continue\r\n\r\n") {
+            assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
+        }
+        stream.write_all(b"12345").await.unwrap();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(
+            answer.ends_with(b"\r\n\r\n5"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
+    });
+}
+
+fn requests_may_come_in_one_go() {
+    block_on(async {
+        let a = Upstream::start("a").await;
+        let world = World::serving(&[("only", 100.0, &[&a])]).await;
+        let one = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        let chunked = "POST /length HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n\
+                       3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+        let last = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let answer = raw(&world, &[one, chunked, one, last].concat()).await;
+        assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 4, "{answer}");
+        assert!(answer.contains("\r\n\r\n5HTTP"), "{answer}");
+        // After these there is no telling where the next one begins.
+        for broken in [
+            "GET / HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n",
+            "GET / HTTP/1.1\r\n\r\n",
+            "CONNECT x:1 HTTP/1.1\r\nhost: x:1\r\n\r\n",
+            "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx",
+            "nonsense\r\n\r\n",
+        ] {
+            let answer = raw(&world, broken).await;
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{broken}: {answer}");
+        }
+        assert_eq!(a.requests(), 4);
     });
 }

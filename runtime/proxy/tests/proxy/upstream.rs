@@ -10,9 +10,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::UPGRADE};
-use http_body_util::{BodyExt, Either, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use http::{
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONNECTION, UPGRADE},
+};
+use http_body_util::{BodyExt, Either, Full, StreamBody, combinators::BoxBody};
+use hyper::{
+    body::{Frame, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -38,7 +45,7 @@ struct Shared {
     go_on: Notify,
 }
 
-type Body = Either<Full<Bytes>, Incoming>;
+type Body = Either<Full<Bytes>, BoxBody<Bytes, hyper::Error>>;
 
 impl Upstream {
     pub(crate) async fn start(name: &str) -> Self {
@@ -130,12 +137,12 @@ async fn answer(
     if request.method() == Method::POST {
         shared.posts.fetch_add(1, Ordering::SeqCst);
     }
-    let text = |text: String| Response::new(Either::Left(Full::from(text)));
-    let mut response = match request.uri().path() {
-        "/echo" => Response::new(Either::Right(request.into_body())),
+    let path = request.uri().path().to_owned();
+    let mut response = match path.as_str() {
+        "/echo" => Response::new(Either::Right(request.into_body().boxed())),
         "/slow" => {
             shared.go_on.notified().await;
-            text("slow".into())
+            text("slow")
         }
         "/length" => {
             let mut body = request.into_body();
@@ -145,37 +152,69 @@ async fn answer(
             }
             text(length.to_string())
         }
-        "/head" => {
-            let mut lines: Vec<String> = (request.headers().iter())
-                .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-                .collect();
-            lines.sort();
-            text(format!(
-                "{} {}\n{}",
-                request.method(),
-                request.uri(),
-                lines.join("\n")
-            ))
-        }
+        "/head" => text(described(&request)),
         "/large" => text("x".repeat(1 << 20)),
+        "/halves" => Response::new(Either::Right(halves(shared))),
+        // Said before the request is complete.
+        "/refuse" => with(StatusCode::PAYLOAD_TOO_LARGE, text("no")),
+        "/unchanged" => with(StatusCode::NOT_MODIFIED, text("")),
+        "/once" => having(CONNECTION, "close", text(name.clone())),
         "/socket" => {
-            let mut response = text(String::new());
-            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-            response
-                .headers_mut()
-                .insert(UPGRADE, HeaderValue::from_static("echo"));
             tokio::spawn(echo(request));
-            response
+            let switched = with(StatusCode::SWITCHING_PROTOCOLS, text(""));
+            having(UPGRADE, "echo", switched)
         }
         _ => {
             let _ = request.into_body().collect().await;
             text(name.clone())
         }
     };
+    let member = HeaderValue::try_from(name).unwrap();
+    response.headers_mut().insert("x-member", member);
+    Ok(response)
+}
+
+fn text(text: impl Into<Bytes>) -> Response<Body> {
+    Response::new(Either::Left(Full::from(text.into())))
+}
+
+fn with(status: StatusCode, mut response: Response<Body>) -> Response<Body> {
+    *response.status_mut() = status;
+    response
+}
+
+fn having(name: HeaderName, value: &'static str, mut response: Response<Body>) -> Response<Body> {
     response
         .headers_mut()
-        .insert("x-member", HeaderValue::try_from(name).unwrap());
-    Ok(response)
+        .insert(name, HeaderValue::from_static(value));
+    response
+}
+
+/// The request's line and headers, sorted.
+fn described(request: &Request<Incoming>) -> String {
+    let headers = request.headers().iter();
+    let mut lines: Vec<String> = headers
+        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+        .collect();
+    lines.sort();
+    lines.insert(0, format!("{} {}", request.method(), request.uri()));
+    lines.join("\n")
+}
+
+/// A body whose second half comes when it is asked for.
+fn halves(shared: Arc<Shared>) -> BoxBody<Bytes, hyper::Error> {
+    let halves = futures::stream::unfold(Some("first "), move |half| {
+        let shared = Arc::clone(&shared);
+        async move {
+            let half = half?;
+            let next = (half == "first ").then_some("second");
+            if next.is_none() {
+                shared.go_on.notified().await;
+            }
+            Some((Ok(Frame::data(Bytes::from(half))), next))
+        }
+    });
+    BodyExt::boxed(StreamBody::new(halves))
 }
 
 async fn echo(request: Request<Incoming>) {

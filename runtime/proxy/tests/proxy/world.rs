@@ -79,6 +79,14 @@ impl World {
         self.status().await.process.listen[0]
     }
 
+    /// The admin API's.
+    pub(crate) fn socket(&self) -> &Path {
+        match &self.options.admin {
+            Admin::Unix(socket) => socket,
+            Admin::Tcp(_) => unreachable!("worlds have a Unix socket"),
+        }
+    }
+
     pub(crate) fn state_file(&self) -> &Path {
         &self.options.state
     }
@@ -90,10 +98,7 @@ impl World {
         headers: &[(&str, &str)],
         body: String,
     ) -> (StatusCode, Value) {
-        let Admin::Unix(socket) = &self.options.admin else {
-            panic!("tests ask over the Unix socket");
-        };
-        client::admin(socket, method, path, headers, body).await
+        client::admin(self.socket(), method, path, headers, body).await
     }
 
     pub(crate) async fn put(&self, state: &Value, headers: &[(&str, &str)]) -> (StatusCode, Value) {
