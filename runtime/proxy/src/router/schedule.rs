@@ -1,5 +1,5 @@
-//! Whose turn it is: smooth weighted round robin, worked out once per change of the shares, so
-//! that a request costs one addition.
+//! Whose turn it is: weighted round robin with even gaps, worked out once per change of the
+//! shares, so that a request costs one addition.
 
 /// Into how many steps all traffic is cut: a share is exact to a hundredth of a percent.
 const STEPS: u32 = 10_000;
@@ -12,25 +12,24 @@ pub(super) fn schedule(percents: &[f64]) -> Box<[u16]> {
     if divisor == 0 {
         return Box::default();
     }
-    let weights: Vec<i64> = weights
-        .iter()
-        .map(|weight| i64::from(weight / divisor))
-        .collect();
-    let round: i64 = weights.iter().sum();
-    // nginx's way: everyone gains their weight, the richest goes first and pays a whole round.
-    let mut credit = vec![0_i64; weights.len()];
-    let turns = (0..round).map(|_| {
-        for (credit, weight) in credit.iter_mut().zip(&weights) {
-            *credit += weight;
-        }
-        let places = 0..credit.len();
-        let richest = places
-            .rev()
-            .filter(|place| weights[*place] > 0)
-            .max_by_key(|place| credit[*place]);
-        let richest = richest.expect("some weight is above 0, or the divisor were 0");
-        credit[richest] -= round;
-        u16::try_from(richest).expect("there are at most a thousand groups")
+    let weights: Vec<u32> = weights.iter().map(|weight| weight / divisor).collect();
+    let mut given = vec![0_u32; weights.len()];
+    let turns = (0..weights.iter().sum()).map(|_| {
+        // Webster's way of dealing out seats, one after the other: whose next turn, seen from its
+        // middle, is due first. Counts stay within one of what is due, and gaps even.
+        let due = |place: usize| (2 * u64::from(given[place]) + 1, u64::from(weights[place]));
+        let sharing = (0..weights.len()).filter(|place| weights[*place] > 0);
+        let next = sharing.reduce(|first, other| {
+            let ((first_due, first_weight), (other_due, other_weight)) = (due(first), due(other));
+            if other_due * first_weight < first_due * other_weight {
+                other
+            } else {
+                first
+            }
+        });
+        let next = next.expect("some weight is above 0, or the divisor were 0");
+        given[next] += 1;
+        u16::try_from(next).expect("there are at most a thousand groups")
     });
     turns.collect()
 }
@@ -109,12 +108,15 @@ mod tests {
     #[test]
     fn turns_are_spread_over_the_round() {
         assert_eq!(&*schedule(&[75.0, 25.0]), &[0, 0, 1, 0]);
-        let schedule = schedule(&[90.0, 9.0, 1.0]);
-        let places: Vec<_> = (0..schedule.len())
-            .filter(|place| schedule[*place] == 1)
-            .collect();
-        for pair in places.windows(2) {
-            assert!((10..=13).contains(&(pair[1] - pair[0])), "{places:?}");
+        let percents = [90.0, 9.0, 1.0];
+        let schedule = schedule(&percents);
+        let mut given = [0.0; 3];
+        for (turn, place) in schedule.iter().enumerate() {
+            given[usize::from(*place)] += 1.0;
+            for (given, percent) in given.iter().zip(percents) {
+                let due = percent / 100.0 * (turn + 1) as f64;
+                assert!((given - due).abs() <= 1.0, "{given} of {due} after {turn}");
+            }
         }
     }
 }
