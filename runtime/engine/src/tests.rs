@@ -54,7 +54,7 @@ impl Stage {
 
     fn run(&self, strategy: &mut dyn Strategy) -> Verdict {
         let verdict = block_on(self.deployment().run(strategy));
-        assert_eq!(self.world.violations(), Vec::<String>::new(), "{verdict:?}");
+        self.assert_promises(&verdict);
         verdict
     }
 
@@ -74,26 +74,37 @@ impl Stage {
             Arc::new(Silent),
             Failure::new(Code::Interrupted, "alice asked for it"),
         ));
-        assert_eq!(self.world.violations(), Vec::<String>::new(), "{verdict:?}");
+        self.assert_promises(&verdict);
         verdict
     }
 
-    fn dump(&self) {
-        for r in self.journal.records() {
-            println!(
-                "{} {:?} {:?}\n     -> {:?}",
-                r.intent.sequence,
-                r.intent.origin,
-                r.intent.effect,
-                r.outcome.map(|o| (
-                    o.result.map_err(|e| e.message),
-                    o.report.map(|r| (
-                        r.failed.keys().cloned().collect::<Vec<_>>(),
-                        r.failure.map(|f| f.message)
-                    ))
-                ))
-            );
-        }
+    /// Fails with the record where a promise was broken.
+    fn assert_promises(&self, verdict: &Verdict) {
+        let broken = self.world.violations();
+        assert!(
+            broken.is_empty(),
+            "{broken:?}\n{verdict:?}\n{}",
+            self.told()
+        );
+    }
+
+    /// The record, for whoever looks for the reason of a failure.
+    fn told(&self) -> String {
+        let tell = |record: &Record| {
+            let Record { intent, outcome } = record;
+            let result = outcome.as_ref().map(|outcome| {
+                outcome
+                    .result
+                    .as_ref()
+                    .map_err(|failure| failure.message.as_str())
+            });
+            format!(
+                "{} {:?} {:?} -> {result:?}",
+                intent.sequence, intent.origin, intent.effect
+            )
+        };
+        let told: Vec<String> = self.journal.records().iter().map(tell).collect();
+        told.join("\n")
     }
 
     /// What there is of the world to compare.

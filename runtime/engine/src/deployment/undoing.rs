@@ -19,8 +19,9 @@ use crate::{
 /// How often something that may succeed the next time is tried in one go of taking it back.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// What stands in the way, by item, as sentences.
-type Troubles = BTreeMap<u64, String>;
+/// What stands in the way, as sentences: by item, and whether it is a target's health, which
+/// nothing done later mends.
+type Troubles = BTreeMap<(u64, bool), String>;
 
 impl Deployment {
     /// Takes everything back, and says what is not as it was.
@@ -72,7 +73,7 @@ impl Deployment {
             let (mut blocked, mut progress) = (false, false);
             for (place, item) in items.iter().enumerate() {
                 if self.passed(&items[place..]) {
-                    troubles.remove(&item.sequence);
+                    troubles.remove(&(item.sequence, false));
                     continue;
                 }
                 let end = self.take_back(item, &mut walk, &mut troubles).await?;
@@ -123,18 +124,21 @@ impl Deployment {
         loop {
             match walk.next(item, &self.fleet, &self.trail) {
                 Next::Done => {
-                    troubles.remove(&item.sequence);
+                    troubles.remove(&(item.sequence, false));
                     return Ok(end);
                 }
                 Next::GivenUp => {
-                    troubles
-                        .entry(item.sequence)
-                        .or_insert_with(|| self.given_up(item));
+                    if !troubles.contains_key(&(item.sequence, true)) {
+                        let key = (item.sequence, false);
+                        troubles.entry(key).or_insert_with(|| self.given_up(item));
+                    }
                     return Ok(end);
                 }
                 Next::Blocked(refusal) => {
                     end.blocked = true;
-                    troubles.entry(item.sequence).or_insert(refusal.message);
+                    troubles
+                        .entry((item.sequence, false))
+                        .or_insert(refusal.message);
                     return Ok(end);
                 }
                 Next::Do(effect) => match self.try_back(item, effect, walk, attempt).await? {
@@ -143,8 +147,8 @@ impl Deployment {
                         attempt = 1;
                     }
                     Tried::Again => attempt += 1,
-                    Tried::Failed(failure) => {
-                        troubles.insert(item.sequence, failure.message);
+                    Tried::Failed(trouble) => {
+                        trouble.keep(item, troubles);
                         attempt = 1;
                     }
                 },
@@ -179,7 +183,10 @@ impl Deployment {
         let known: BTreeSet<_> = concerned(&effect).into_iter().cloned().collect();
         let failed = done.failed.intersection(&known).cloned().collect();
         walk.failed(item, &effect, failed);
-        Ok(Tried::Failed(failure))
+        Ok(Tried::Failed(Trouble {
+            health: waits,
+            message: failure.message,
+        }))
     }
 
     /// The traffic as it was at first, where the way back did not end there.
@@ -196,23 +203,26 @@ impl Deployment {
         if !self.fleet.balanced() {
             return Ok(());
         }
-        for attempt in 1..=ATTEMPTS_MAX {
+        let mut attempt = 1;
+        loop {
             match walk.traffic(&self.fleet, self.fleet.initial().clone()) {
                 Next::Do(effect) => match self.try_back(oldest, effect, walk, attempt).await? {
-                    Tried::Done => break,
-                    Tried::Again => {}
-                    Tried::Failed(failure) => {
-                        troubles.insert(oldest.sequence, failure.message);
+                    Tried::Done => attempt = 1,
+                    Tried::Again => attempt += 1,
+                    Tried::Failed(trouble) => {
+                        trouble.keep(oldest, troubles);
+                        attempt = 1;
                     }
                 },
                 Next::Blocked(refusal) => {
-                    troubles.entry(oldest.sequence).or_insert(refusal.message);
-                    break;
+                    troubles
+                        .entry((oldest.sequence, false))
+                        .or_insert(refusal.message);
+                    return Ok(());
                 }
-                Next::Done | Next::GivenUp => break,
+                Next::Done | Next::GivenUp => return Ok(()),
             }
         }
-        Ok(())
     }
 
     fn given_up(&self, item: &Item) -> String {
@@ -237,7 +247,19 @@ enum Tried {
     Done,
     /// Not, but it may the next time.
     Again,
-    Failed(Failure),
+    Failed(Trouble),
+}
+
+/// Why one effect of an undo failed for good.
+struct Trouble {
+    health: bool,
+    message: String,
+}
+
+impl Trouble {
+    fn keep(self, item: &Item, troubles: &mut Troubles) {
+        troubles.insert((item.sequence, self.health), self.message);
+    }
 }
 
 /// How taking one thing back ended.

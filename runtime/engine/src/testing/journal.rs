@@ -100,13 +100,19 @@ impl Inner {
             record.intent = intent.clone();
             return;
         }
-        let added = Record { intent: intent.clone(), outcome };
+        let added = Record {
+            intent: intent.clone(),
+            outcome,
+        };
         let expected = self.records.len() as u64 + 1;
         if let Some(last) = self.records.last_mut()
             && last.intent.sequence == intent.sequence
         {
             assert!(last.outcome.is_none(), "what has ended is not begun again");
-            assert!(last.intent.attempt < intent.attempt, "a further attempt says so");
+            assert!(
+                last.intent.attempt < intent.attempt,
+                "a further attempt says so"
+            );
             *last = added;
             return;
         }

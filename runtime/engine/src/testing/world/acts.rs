@@ -201,6 +201,9 @@ impl Inner {
 
     fn check(&mut self, name: &Name, release: &Name, report: &mut Report) {
         if report.failure.is_some() {
+            if report.failed.contains_key(name) {
+                self.proven.remove(name);
+            }
             return;
         }
         let runs = self
