@@ -71,7 +71,10 @@ impl System {
     ) -> Result<Self, Problem> {
         let contents = site.contents();
         let machines = Arc::new(fleet::machines(contents, &site.folder));
-        let known = site.store.releases(&contents.application, &ReleaseQuery::All).await?;
+        let known = site
+            .store
+            .releases(&contents.application, &ReleaseQuery::All)
+            .await?;
         let log = Arc::new(PluginLog::default());
         let maker = Maker {
             site,
@@ -86,8 +89,10 @@ impl System {
             Some(platform) => platform.traits(&look("traits")).await.map_err(unusable)?,
             None => Vec::new(),
         };
-        let mut releases: BTreeMap<Name, Release> =
-            known.iter().map(|known| (known.release.id.clone(), known.release.clone())).collect();
+        let mut releases: BTreeMap<Name, Release> = known
+            .iter()
+            .map(|known| (known.release.id.clone(), known.release.clone()))
+            .collect();
         releases.extend(found.map(|found| (found.release.id.clone(), found.release.clone())));
         let canonical = site.configuration.canonical().to_string().into_bytes();
         let balancer = maker.balancer().await?;
@@ -96,7 +101,10 @@ impl System {
             maker.suits(&strategy, driver, traits)?;
         }
         Ok(Self {
-            configuration: Blob { digest: catalogue::digest(&canonical), bytes: canonical.into() },
+            configuration: Blob {
+                digest: catalogue::digest(&canonical),
+                bytes: canonical.into(),
+            },
             strategy,
             pins: catalogue.iter().map(pin).collect(),
             notifiers: maker.notifiers()?,
@@ -151,7 +159,11 @@ impl System {
             irreversible: step.irreversible,
             repeat: step.repeat,
         };
-        let mut idle: BTreeSet<Name> = limits.idle.iter().map(|name| name.as_str().into()).collect();
+        let mut idle: BTreeSet<Name> = limits
+            .idle
+            .iter()
+            .map(|name| name.as_str().into())
+            .collect();
         idle.extend(self.strategy.idle_groups());
         Rules {
             minimum_serving: limits.minimum_serving.map(count),
@@ -186,7 +198,12 @@ impl System {
             balancer,
             checks: std::mem::take(&mut self.checks),
             steps: steps
-                .map(|(location, name, timeout)| Step { name, location, timeout, brief: brief.clone() })
+                .map(|(location, name, timeout)| Step {
+                    name,
+                    location,
+                    timeout,
+                    brief: brief.clone(),
+                })
                 .collect(),
             interrupt: self.interrupt.clone(),
         })
@@ -232,7 +249,11 @@ impl System {
                 key: format!("{}/{}", brief.application, brief.environment),
                 token: lease.token,
             },
-            targets: brief.targets.iter().map(|each| (each.name.clone(), each.clone())).collect(),
+            targets: brief
+                .targets
+                .iter()
+                .map(|each| (each.name.clone(), each.clone()))
+                .collect(),
             releases: self.releases.clone(),
         }
     }
@@ -240,7 +261,10 @@ impl System {
 
 /// A look that belongs to no deployment.
 pub(crate) fn look(what: &str) -> host::CallContext {
-    host::CallContext { reading: true, ..host::CallContext::new(format!("look/{what}")) }
+    host::CallContext {
+        reading: true,
+        ..host::CallContext::new(format!("look/{what}"))
+    }
 }
 
 /// Makes workers from the sections of a configuration.
@@ -257,7 +281,12 @@ impl Maker<'_> {
         let section = &self.contents.strategy;
         let used = self.used(section)?;
         let analysis = !self.contents.analysis.is_empty();
-        Ok(Strategy::new(used, section, analysis, self.services.logs.clone()))
+        Ok(Strategy::new(
+            used,
+            section,
+            analysis,
+            self.services.logs.clone(),
+        ))
     }
 
     /// Fails where the strategy needs what the load balancer cannot do.
@@ -294,7 +323,9 @@ impl Maker<'_> {
     }
 
     async fn balancer(&self) -> Result<Option<(host::LoadBalancer, BalancerTraits)>, Problem> {
-        let Some(section) = &self.contents.load_balancer else { return Ok(None) };
+        let Some(section) = &self.contents.load_balancer else {
+            return Ok(None);
+        };
         let machine = self.machine(section.on.as_deref().unwrap_or(HERE))?;
         let worker = self.worker(&section.plugin, machine)?;
         let driver = host::LoadBalancer::new(worker).map_err(misused)?;
@@ -313,7 +344,10 @@ impl Maker<'_> {
                 workers.insert(target.name.clone(), check);
             }
             checks.push(Check {
-                name: check.name.clone().unwrap_or_else(|| check.plugin.name.clone()),
+                name: check
+                    .name
+                    .clone()
+                    .unwrap_or_else(|| check.plugin.name.clone()),
                 workers,
                 interval: check.interval.into(),
                 timeout: check.timeout.into(),
@@ -325,7 +359,10 @@ impl Maker<'_> {
         Ok(checks)
     }
 
-    fn steps(&self, targets: &[Target]) -> Result<Vec<(live::Location, String, Duration)>, Problem> {
+    fn steps(
+        &self,
+        targets: &[Target],
+    ) -> Result<Vec<(live::Location, String, Duration)>, Problem> {
         let mut steps = Vec::new();
         for step in &self.contents.steps {
             let worker = self.worker(&step.plugin, self.here()?)?;
@@ -385,12 +422,19 @@ impl Maker<'_> {
                 assignment.time_max = time.into();
             }
         }
-        Ok(Worker::new(used.plugin.clone(), assignment, self.services.clone()))
+        Ok(Worker::new(
+            used.plugin.clone(),
+            assignment,
+            self.services.clone(),
+        ))
     }
 
     fn used(&self, section: &PluginUse) -> Result<&Used, Problem> {
         self.catalogue.get(section).ok_or_else(|| {
-            Problem::new(Reason::Bug, format!("the plugin of {} was not loaded", section.pointer))
+            Problem::new(
+                Reason::Bug,
+                format!("the plugin of {} was not loaded", section.pointer),
+            )
         })
     }
 
@@ -400,7 +444,10 @@ impl Maker<'_> {
 
     fn machine(&self, name: &str) -> Result<Arc<dyn Machine>, Problem> {
         self.machines.get(name).ok_or_else(|| {
-            let title = format!("{} names no machine `{name}`", self.site.configuration.path.display());
+            let title = format!(
+                "{} names no machine `{name}`",
+                self.site.configuration.path.display()
+            );
             Problem::new(Reason::Bug, title)
         })
     }
@@ -437,7 +484,9 @@ fn secret_sources(contents: &Contents, folder: &Path) -> Vec<SecretSource> {
     for source in &contents.secrets {
         match source.origin() {
             SecretOrigin::Environment(from) => {
-                sources.push(SecretSource::Environment { prefix: from.prefix });
+                sources.push(SecretSource::Environment {
+                    prefix: from.prefix,
+                });
             }
             SecretOrigin::File(from) => {
                 sources.extend(from.file.map(|file| SecretSource::File(folder.join(file))));
@@ -452,7 +501,9 @@ fn secret_sources(contents: &Contents, folder: &Path) -> Vec<SecretSource> {
 }
 
 fn executable() -> Option<String> {
-    std::env::current_exe().ok().and_then(|path| path.to_str().map(str::to_owned))
+    std::env::current_exe()
+        .ok()
+        .and_then(|path| path.to_str().map(str::to_owned))
 }
 
 fn pin(used: &Used) -> PluginPin {
@@ -468,8 +519,11 @@ fn misused(error: host::HostError) -> Problem {
 }
 
 fn unusable(failure: Failure) -> Problem {
-    Problem::new(Reason::Refused, "a driver cannot say what it can do; nothing was deployed")
-        .cause(failure)
+    Problem::new(
+        Reason::Refused,
+        "a driver cannot say what it can do; nothing was deployed",
+    )
+    .cause(failure)
 }
 
 fn count(count: configuration::Count) -> Count {

@@ -58,7 +58,11 @@ impl Observer for Auditor {
                 }
             }
             Event::Interrupted(interruption) => {
-                self.keep(at, "abort", json!({ "by": interruption.by, "reason": interruption.reason }));
+                self.keep(
+                    at,
+                    "abort",
+                    json!({ "by": interruption.by, "reason": interruption.reason }),
+                );
             }
             Event::Closed(verdict) => self.keep(at, ending(verdict), json!({ "verdict": verdict })),
             _ => {}

@@ -32,8 +32,10 @@ pub(crate) struct Catalogue {
 
 /// Starts what runs plugins.
 pub(crate) fn host() -> Result<Host, Problem> {
-    Host::new(HostOptions { cache_directory: system::cache_directory() })
-        .map_err(|error| Problem::new(Reason::Bug, error.to_string()))
+    Host::new(HostOptions {
+        cache_directory: system::cache_directory(),
+    })
+    .map_err(|error| Problem::new(Reason::Bug, error.to_string()))
 }
 
 /// The host's word for a kind.
@@ -80,7 +82,10 @@ pub(crate) fn from_file(
 
 /// `sha256:` and 64 hexadecimal digits.
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("sha256:{hex}")
 }
 
@@ -104,12 +109,18 @@ impl Catalogue {
             }
         }
         let mut used = Vec::new();
-        for ((kind, section, wasm), loaded) in places.into_iter().zip(host.load_all(sources).await) {
+        for ((kind, section, wasm), loaded) in places.into_iter().zip(host.load_all(sources).await)
+        {
             let label = format!("{} `{}`", kind.as_str(), section.name);
             match loaded {
                 Ok(plugin) => {
                     problems.extend(check(configuration, section, &plugin, &label).await);
-                    used.push(Used { kind, pointer: section.pointer.clone(), plugin, wasm });
+                    used.push(Used {
+                        kind,
+                        pointer: section.pointer.clone(),
+                        plugin,
+                        wasm,
+                    });
                 }
                 Err(error) => {
                     let message = error.to_string();
@@ -129,7 +140,9 @@ impl Catalogue {
 
     /// The plugin that a section uses.
     pub(crate) fn get(&self, section: &PluginUse) -> Option<&Used> {
-        self.used.iter().find(|used| used.pointer == section.pointer)
+        self.used
+            .iter()
+            .find(|used| used.pointer == section.pointer)
     }
 
     /// Every use, in the order of the configuration.
@@ -141,21 +154,38 @@ impl Catalogue {
     fn needs(&self, configuration: &Configuration) -> Vec<configuration::Problem> {
         let contents = &configuration.contents;
         let section = &contents.strategy;
-        let Some(used) = self.get(section) else { return Vec::new() };
+        let Some(used) = self.get(section) else {
+            return Vec::new();
+        };
         let details = &used.plugin.description().details;
         let mut problems = Vec::new();
-        let needs: Vec<&str> =
-            details["needs"].as_array().into_iter().flatten().filter_map(|need| need.as_str()).collect();
+        let needs: Vec<&str> = details["needs"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|need| need.as_str())
+            .collect();
         if !needs.is_empty() && contents.load_balancer.is_none() {
-            let message = format!("strategy `{}` needs a load balancer, and there is none", section.name);
-            let problem = configuration.problem(&format!("{}/use", section.pointer), "needs", &message);
-            problems.push(problem.help("add `[load-balancer] use = \"proxy\"`, or use `rolling` or `simple`"));
+            let message = format!(
+                "strategy `{}` needs a load balancer, and there is none",
+                section.name
+            );
+            let problem =
+                configuration.problem(&format!("{}/use", section.pointer), "needs", &message);
+            problems.push(
+                problem.help("add `[load-balancer] use = \"proxy\"`, or use `rolling` or `simple`"),
+            );
         }
         if asks_approval(details, &section.settings) {
-            let message = format!("strategy `{}` asks for an approval, and nobody can give one yet", section.name);
+            let message = format!(
+                "strategy `{}` asks for an approval, and nobody can give one yet",
+                section.name
+            );
             let place = details["approval"].as_str().unwrap_or_default();
-            let problem = configuration.problem(&format!("{}{place}", section.pointer), "approval", &message);
-            problems.push(problem.help("leave the approval out: this version has no way to give one"));
+            let problem =
+                configuration.problem(&format!("{}{place}", section.pointer), "approval", &message);
+            problems
+                .push(problem.help("leave the approval out: this version has no way to give one"));
         }
         problems
     }
@@ -164,7 +194,9 @@ impl Catalogue {
 /// Whether a strategy with these settings may ask for an approval: its manifest points at the
 /// setting that says so.
 fn asks_approval(details: &serde_json::Value, settings: &serde_json::Value) -> bool {
-    let Some(pointer) = details["approval"].as_str() else { return false };
+    let Some(pointer) = details["approval"].as_str() else {
+        return false;
+    };
     match settings.pointer(pointer) {
         None | Some(serde_json::Value::Null | serde_json::Value::Bool(false)) => false,
         Some(_) => true,
@@ -188,7 +220,8 @@ fn find(
     };
     let pointer = format!("/plugins/{name}/source");
     if source.contains("://") {
-        let title = format!("plugin `{name}` is to come from {source}, which this version cannot fetch");
+        let title =
+            format!("plugin `{name}` is to come from {source}, which this version cannot fetch");
         let problem = configuration.problem(&pointer, "source", &title);
         return Err(problem.help("download it, and name the file"));
     }
@@ -196,26 +229,44 @@ fn find(
         .map_err(|reason| configuration.problem(&pointer, "source", &reason))?;
     match own.and_then(|own| own.digest.as_deref()) {
         Some(expected) if expected != loaded.digest => {
-            let title = format!("plugin `{name}` has the digest {}, not the one that is pinned", loaded.digest);
-            let problem = configuration.problem(&format!("/plugins/{name}/digest"), "digest", &title);
-            Err(problem.help("somebody changed the file; pin the new digest only where you know why"))
+            let title = format!(
+                "plugin `{name}` has the digest {}, not the one that is pinned",
+                loaded.digest
+            );
+            let problem =
+                configuration.problem(&format!("/plugins/{name}/digest"), "digest", &title);
+            Err(problem
+                .help("somebody changed the file; pin the new digest only where you know why"))
         }
         _ => Ok(loaded),
     }
 }
 
-fn unknown(configuration: &Configuration, kind: Kind, section: &PluginUse) -> configuration::Problem {
+fn unknown(
+    configuration: &Configuration,
+    kind: Kind,
+    section: &PluginUse,
+) -> configuration::Problem {
     let name = &section.name;
     let title = format!("there is no {} `{name}`", kind.as_str());
-    let problem = configuration.problem(&format!("{}/use", section.pointer), "unknown-plugin", &title);
+    let problem = configuration.problem(
+        &format!("{}/use", section.pointer),
+        "unknown-plugin",
+        &title,
+    );
     let host_kind = self::kind(kind).as_str();
-    let known: Vec<_> =
-        bundle::plugins().iter().filter(|plugin| plugin.kind == host_kind).map(|plugin| plugin.name).collect();
+    let known: Vec<_> = bundle::plugins()
+        .iter()
+        .filter(|plugin| plugin.kind == host_kind)
+        .map(|plugin| plugin.name)
+        .collect();
     let others = match known.as_slice() {
         [] => format!("no {} comes with this version", kind.as_str()),
         known => format!("with the program come {}", known.join(", ")),
     };
-    problem.help(format!("{others}; another one needs `[plugins.{name}] source = \"FILE.wasm\"`"))
+    problem.help(format!(
+        "{others}; another one needs `[plugins.{name}] source = \"FILE.wasm\"`"
+    ))
 }
 
 async fn check(

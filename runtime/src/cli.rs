@@ -21,7 +21,12 @@ use crate::{report::Problem, terminal::Terminal};
 
 /// Rolls releases out, keeps their users from noticing, and takes bad ones back.
 #[derive(Debug, Parser)]
-#[command(name = "runtime", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "runtime",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 #[command(after_help = "Exit codes:
   0  done                                   5  another deployment holds the lease
   1  failed, and everything was taken back  6  stopped or frozen where it is
@@ -67,7 +72,13 @@ enum Verb {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Chosen {
     /// The configuration of one environment
-    #[arg(short, long, value_name = "FILE", env = "RUNTIME_CONFIG", default_value = "runtime.toml")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "RUNTIME_CONFIG",
+        default_value = "runtime.toml"
+    )]
     pub(crate) config: PathBuf,
 }
 

@@ -53,7 +53,10 @@ enum Way {
     /// From its beginning.
     Forward,
     /// Back, from its record.
-    Back { records: Vec<Record>, cause: Failure },
+    Back {
+        records: Vec<Record>,
+        cause: Failure,
+    },
 }
 
 /// Hands each event to every listener.
@@ -70,7 +73,11 @@ impl Observer for Listeners {
 impl Course<'_> {
     /// Rolls the release out. Gives back the exit code.
     pub(crate) async fn roll_out(self, system: System, found: Found) -> Result<u8, Problem> {
-        let brief = Arc::new(system.brief(self.site, self.purpose, &found.release).await?);
+        let brief = Arc::new(
+            system
+                .brief(self.site, self.purpose, &found.release)
+                .await?,
+        );
         let lease = self.begin(&system, &brief, &found).await?;
         self.conduct(system, brief, lease, Way::Forward).await
     }
@@ -80,13 +87,16 @@ impl Course<'_> {
         let store = &self.site.store;
         let brief = Arc::new(store.pinned(id).await?.brief);
         let owner = self.site.owner("rollback");
-        let lease = store.reopen_deployment(id, &owner, LEASE_MS, system::now()).await?;
+        let lease = store
+            .reopen_deployment(id, &owner, LEASE_MS, system::now())
+            .await?;
         let records = store.records(id).await?;
         let cause = Failure::new(
             Code::Interrupted,
             format!("{} asked to take the deployment back", owner.actor),
         );
-        self.conduct(system, brief, lease, Way::Back { records, cause }).await
+        self.conduct(system, brief, lease, Way::Back { records, cause })
+            .await
     }
 
     async fn conduct(
@@ -100,11 +110,22 @@ impl Course<'_> {
         let back = matches!(way, Way::Back { .. });
         let log = self.log(&brief);
         system.log_to(log.clone());
-        let renewal = renew(self.site.store.clone(), lease.clone(), system.interrupt.clone());
+        let renewal = renew(
+            self.site.store.clone(),
+            lease.clone(),
+            system.interrupt.clone(),
+        );
         let listening = listen(system.interrupt.clone());
-        let display = Arc::new(Display::new(&brief, self.format, self.terminal, log, started));
+        let display = Arc::new(Display::new(
+            &brief,
+            self.format,
+            self.terminal,
+            log,
+            started,
+        ));
         let actor = lease.owner.actor.clone();
-        let (notices, telling) = Notices::new(&brief, &actor, std::mem::take(&mut system.notifiers));
+        let (notices, telling) =
+            Notices::new(&brief, &actor, std::mem::take(&mut system.notifiers));
         if !back {
             notices.started(started);
         }
@@ -127,6 +148,7 @@ impl Course<'_> {
         if !matches!(verdict, Verdict::Abandoned { .. }) {
             self.site.store.release(&lease).await?;
         }
+        asides.extend(display.cut_off());
         asides.extend(telling.end(notices).await);
         system.machines.close().await;
         display.close();
@@ -170,10 +192,16 @@ impl Course<'_> {
         match (way, brief.purpose) {
             (Way::Back { .. }, _) => format!("taking back {what} in {}", brief.environment),
             (_, Purpose::Deploy) => {
-                format!("deploying {what} to {} with {}", brief.environment, brief.strategy)
+                format!(
+                    "deploying {what} to {} with {}",
+                    brief.environment, brief.strategy
+                )
             }
             (_, Purpose::Rollback) => {
-                format!("bringing {what} back to {} with {}", brief.environment, brief.strategy)
+                format!(
+                    "bringing {what} back to {} with {}",
+                    brief.environment, brief.strategy
+                )
             }
         }
     }
@@ -203,10 +231,16 @@ impl Course<'_> {
                 }),
                 over_unfinished: false,
             };
-            match self.site.store.begin_deployment(new, LEASE_MS, system::now()).await {
+            match self
+                .site
+                .store
+                .begin_deployment(new, LEASE_MS, system::now())
+                .await
+            {
                 Err(LeaseError::Held { scope, held }) if tokio::time::Instant::now() < end => {
                     if !told && self.format == Format::Human {
-                        self.terminal.line(&format!("waiting for {scope}: held by {}", held.owner));
+                        self.terminal
+                            .line(&format!("waiting for {scope}: held by {}", held.owner));
                     }
                     told = true;
                     tokio::time::sleep(KNOCK).await;
@@ -237,13 +271,17 @@ impl Course<'_> {
         let took = display::duration(system::now().since_ms(started));
         if self.format == Format::Human {
             let what = format!("{} {}", brief.application, brief.release.version);
-            self.terminal.line(&format!("{what} {} ({took})", display::closing(verdict)));
-            if let Verdict::Stuck { differences, .. } | Verdict::Frozen { differences, .. } = verdict {
+            self.terminal
+                .line(&format!("{what} {} ({took})", display::closing(verdict)));
+            if let Verdict::Stuck { differences, .. } | Verdict::Frozen { differences, .. } =
+                verdict
+            {
                 for difference in differences {
                     self.terminal.line(&format!("  - {difference}"));
                 }
             }
-            self.terminal.line(&format!("  `runtime show {}` has the record", brief.id));
+            self.terminal
+                .line(&format!("  `runtime show {}` has the record", brief.id));
         }
         for aside in asides {
             self.terminal.aside(&format!("warning: {aside}"));

@@ -5,7 +5,10 @@ mod board;
 mod narration;
 mod view;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use anstyle::{AnsiColor, Style};
 use engine::{Brief, Event, Observer, Timestamp};
@@ -20,6 +23,7 @@ pub(crate) struct Display {
     format: Format,
     log: Arc<Log>,
     view: Arc<Mutex<View>>,
+    cut: AtomicU64,
     board: Option<Arc<Board>>,
 }
 
@@ -35,7 +39,14 @@ impl Display {
         let view = Arc::new(Mutex::new(View::new(brief)));
         let live = format == Format::Human && terminal.interactive;
         let board = live.then(|| Board::new(view.clone(), started));
-        Self { terminal, format, log, view, board }
+        Self {
+            terminal,
+            format,
+            log,
+            view,
+            cut: AtomicU64::new(0),
+            board,
+        }
     }
 
     /// Prints a line, above the board where there is one.
@@ -45,6 +56,12 @@ impl Display {
             None if self.format == Format::Human => self.terminal.line(text),
             None => {}
         }
+    }
+
+    /// What was cut off by drains, in words; none where nothing was.
+    pub(crate) fn cut_off(&self) -> Option<String> {
+        let cut = self.cut.load(Ordering::Relaxed);
+        (cut > 0).then(|| narration::cut_off(cut))
     }
 
     /// Takes the board away, so that what follows is printed below what was.
@@ -70,9 +87,17 @@ impl Display {
 
 impl Observer for Display {
     fn event(&self, at: Timestamp, event: &Event<'_>) {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner).follow(event);
+        self.view
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .follow(event);
+        if let Event::Ended(_, outcome) = event {
+            self.cut
+                .fetch_add(narration::cut(outcome), Ordering::Relaxed);
+        }
         if let Some(sentence) = narration::tell(event) {
-            self.log.write(at, sentence.level, &sentence.text, &sentence.context);
+            self.log
+                .write(at, sentence.level, &sentence.text, &sentence.context);
             // The verdict is printed at the very end, with what to do next.
             if !matches!(event, Event::Closed(_)) {
                 self.say(&sentence);

@@ -18,8 +18,10 @@ pub(crate) fn only(configuration: &mut Configuration, names: &[String]) -> Resul
     let missing = |name: &&String| targets.iter().all(|target| target.name != **name);
     if let Some(unknown) = names.iter().find(missing) {
         let known: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
-        return Err(Problem::new(Reason::Usage, format!("there is no target `{unknown}`"))
-            .hint(format!("the configuration has {}", known.join(", "))));
+        return Err(
+            Problem::new(Reason::Usage, format!("there is no target `{unknown}`"))
+                .hint(format!("the configuration has {}", known.join(", "))),
+        );
     }
     targets.retain(|target| names.contains(&target.name));
     Ok(())
@@ -31,7 +33,11 @@ pub(crate) fn target(written: &configuration::Target) -> Target {
         name: written.name.as_str().into(),
         address: written.address.clone(),
         group: written.group.as_str().into(),
-        labels: written.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        labels: written
+            .labels
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
         details: json!({}),
     }
 }
@@ -47,7 +53,10 @@ pub(crate) fn machine_of<'a>(written: &'a configuration::Target, contents: &Cont
 
 /// Every machine of the configuration, and this one.
 pub(crate) fn machines(contents: &Contents, folder: &Path) -> Machines {
-    let here = MachineSpec { name: HERE.to_owned(), location: Location::Local(folder.to_owned()) };
+    let here = MachineSpec {
+        name: HERE.to_owned(),
+        location: Location::Local(folder.to_owned()),
+    };
     let remote = contents.machines.iter().map(|(name, machine)| MachineSpec {
         name: name.clone(),
         location: Location::Ssh(Box::new(ssh(machine, folder))),

@@ -13,7 +13,9 @@ pub(crate) struct Interrupt {
 impl Interrupt {
     /// Nobody asked yet.
     pub(crate) fn new() -> Self {
-        Self { sender: watch::Sender::new(None) }
+        Self {
+            sender: watch::Sender::new(None),
+        }
     }
 
     /// Asks the deployment to end. Only the first who asks is heard.
@@ -21,7 +23,10 @@ impl Interrupt {
         self.sender.send_if_modified(|asked| {
             let first = asked.is_none();
             if first {
-                *asked = Some(Interruption { by: by.to_owned(), reason: reason.to_owned() });
+                *asked = Some(Interruption {
+                    by: by.to_owned(),
+                    reason: reason.to_owned(),
+                });
             }
             first
         });

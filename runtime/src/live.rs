@@ -20,7 +20,11 @@ use engine::{
     Call, Code, Effect, Executor, Failure, Name, Release, Report, Target, Timestamp, World,
 };
 
-pub(crate) use self::{health::Check, steps::{Location, Step}, traffic::Balancer};
+pub(crate) use self::{
+    health::Check,
+    steps::{Location, Step},
+    traffic::Balancer,
+};
 use machines::Fence;
 
 use crate::{interrupt::Interrupt, system};
@@ -84,7 +88,10 @@ impl Subject {
     fn call(&self, call: &Call, part: &str, within: Duration) -> host::CallContext {
         host::CallContext {
             attempt: call.attempt,
-            ..self.context(format!("{}/{}/{part}", self.deployment, call.sequence), within)
+            ..self.context(
+                format!("{}/{}/{part}", self.deployment, call.sequence),
+                within,
+            )
         }
     }
 
@@ -114,13 +121,20 @@ impl Executor for Live {
             Some(balancer) => Some(balancer.look(&self.subject).await?),
             None => None,
         };
-        Ok(World { targets, unreachable, reading })
+        Ok(World {
+            targets,
+            unreachable,
+            reading,
+        })
     }
 
     async fn execute(&mut self, effect: &Effect, call: &Call) -> Report {
         match effect {
             Effect::Observe => match self.observe().await {
-                Ok(world) => Report { world: Some(world), ..Report::default() },
+                Ok(world) => Report {
+                    world: Some(world),
+                    ..Report::default()
+                },
                 Err(failure) => Report::failed(failure),
             },
             Effect::Install { targets, release } => self.install(targets, release, call).await,
@@ -131,26 +145,44 @@ impl Executor for Live {
                 Some(balancer) => balancer.read(&self.subject, call).await,
                 None => Report::default(),
             },
-            Effect::Apply { traffic, drained, joining, drain_ms } => match &mut self.balancer {
+            Effect::Apply {
+                traffic,
+                drained,
+                joining,
+                drain_ms,
+            } => match &mut self.balancer {
                 Some(balancer) => {
-                    let change = traffic::Change { traffic, drained, joining, drain_ms: *drain_ms };
+                    let change = traffic::Change {
+                        traffic,
+                        drained,
+                        joining,
+                        drain_ms: *drain_ms,
+                    };
                     balancer.apply(&self.subject, &change, call).await
                 }
                 None => Report::default(),
             },
-            Effect::AwaitHealthy { releases, timeout_ms } => {
-                self.await_healthy(releases, *timeout_ms, call).await
-            }
+            Effect::AwaitHealthy {
+                releases,
+                timeout_ms,
+            } => self.await_healthy(releases, *timeout_ms, call).await,
             Effect::Watch { until, .. } => self.wait(Some(*until), call, "passed").await,
             Effect::Wait { until } => self.wait(*until, call, "passed").await,
             Effect::Approval { question, .. } => Report::failed(Failure::new(
                 Code::Invalid,
                 format!("nobody can approve in this version: {question}"),
             )),
-            Effect::Step { step, point, targets } => self.step(*step, *point, targets, call).await,
-            Effect::UndoStep { step, point, targets, outcome } => {
-                self.undo_step(*step, *point, targets, outcome, call).await
-            }
+            Effect::Step {
+                step,
+                point,
+                targets,
+            } => self.step(*step, *point, targets, call).await,
+            Effect::UndoStep {
+                step,
+                point,
+                targets,
+                outcome,
+            } => self.undo_step(*step, *point, targets, outcome, call).await,
         }
     }
 

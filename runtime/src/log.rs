@@ -64,7 +64,9 @@ impl Log {
             message,
             context,
         };
-        let Ok(mut text) = serde_json::to_string(&line) else { return };
+        let Ok(mut text) = serde_json::to_string(&line) else {
+            return;
+        };
         if let Some(terminal) = self.terminal {
             terminal.line(&text);
         }

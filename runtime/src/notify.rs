@@ -64,15 +64,22 @@ impl Notices {
             let work = tell_all(notifier, receiver, brief.clone(), actor.to_owned());
             telling.push((name, tokio::spawn(work)));
         }
-        let subject =
-            format!("{} {} to {}", brief.application, brief.release.version, brief.environment);
+        let subject = format!(
+            "{} {} to {}",
+            brief.application, brief.release.version, brief.environment
+        );
         (Arc::new(Self { queues, subject }), Telling(telling))
     }
 
     /// Says that the deployment began.
     pub(crate) fn started(&self, at: Timestamp) {
         let message = format!("deploying {}", self.subject);
-        self.send(Notice { occasion: Occasion::Started, message, at, details: json!({}) });
+        self.send(Notice {
+            occasion: Occasion::Started,
+            message,
+            at,
+            details: json!({}),
+        });
     }
 
     fn send(&self, notice: Notice) {
@@ -88,12 +95,18 @@ impl Observer for Notices {
     fn event(&self, at: Timestamp, event: &Event<'_>) {
         let subject = &self.subject;
         let (occasion, message, details) = match event {
-            Event::Stage(stage) => {
-                (Occasion::Stage, format!("{subject}: {stage}"), json!({ "stage": stage }))
-            }
+            Event::Stage(stage) => (
+                Occasion::Stage,
+                format!("{subject}: {stage}"),
+                json!({ "stage": stage }),
+            ),
             Event::Waiting { until, .. } => {
                 let until = until.map(system::rfc3339);
-                (Occasion::Waiting, format!("{subject}: waiting"), json!({ "until": until }))
+                (
+                    Occasion::Waiting,
+                    format!("{subject}: waiting"),
+                    json!({ "until": until }),
+                )
             }
             Event::Undoing { cause } => (
                 Occasion::RollingBack,
@@ -110,7 +123,10 @@ impl Observer for Notices {
                     Verdict::Frozen { .. } => Occasion::Frozen,
                     Verdict::Refused { .. } | Verdict::Abandoned { .. } => Occasion::Failed,
                 };
-                if matches!(verdict, Verdict::RolledBack { .. } | Verdict::Stuck { .. } | Verdict::Frozen { .. }) {
+                if matches!(
+                    verdict,
+                    Verdict::RolledBack { .. } | Verdict::Stuck { .. } | Verdict::Frozen { .. }
+                ) {
                     let failed = Notice {
                         occasion: Occasion::Failed,
                         message: message.clone(),
@@ -123,7 +139,12 @@ impl Observer for Notices {
             }
             _ => return,
         };
-        self.send(Notice { occasion, message, at, details });
+        self.send(Notice {
+            occasion,
+            message,
+            at,
+            details,
+        });
     }
 }
 
@@ -165,7 +186,10 @@ async fn tell_all(
         count += 1;
         if let Err(failure) = tell(&notifier, &notice, &brief, &actor, count).await {
             let what = notice.occasion.as_str();
-            untold.push(format!("notifier `{}` could not tell `{what}`: {failure}", notifier.name));
+            untold.push(format!(
+                "notifier `{}` could not tell `{what}`: {failure}",
+                notifier.name
+            ));
         }
     }
     untold

@@ -32,7 +32,11 @@ pub(crate) struct Found {
 
 impl From<KnownRelease> for Found {
     fn from(known: KnownRelease) -> Self {
-        Self { release: known.release, artifact: known.artifact, opened: None }
+        Self {
+            release: known.release,
+            artifact: known.artifact,
+            opened: None,
+        }
     }
 }
 
@@ -46,9 +50,15 @@ pub(crate) async fn find(site: &Site, version: &str, anew: bool) -> Result<Found
         .await
         .map_err(|error| unusable(&error, template, version))?;
     let digest = opened.digest().to_owned();
-    let query = ReleaseQuery::Same { version: version.to_owned(), digest: digest.clone() };
-    let known =
-        if anew { Vec::new() } else { site.store.releases(&contents.application, &query).await? };
+    let query = ReleaseQuery::Same {
+        version: version.to_owned(),
+        digest: digest.clone(),
+    };
+    let known = if anew {
+        Vec::new()
+    } else {
+        site.store.releases(&contents.application, &query).await?
+    };
     let labels = contents.release.labels.iter();
     let release = match known.into_iter().next() {
         Some(known) => known.release,
@@ -56,23 +66,37 @@ pub(crate) async fn find(site: &Site, version: &str, anew: bool) -> Result<Found
             id: id(version, system::now()),
             version: version.to_owned(),
             digest,
-            labels: labels.map(|(key, value)| (key.clone(), value.clone())).collect(),
+            labels: labels
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
             details: serde_json::json!({}),
         },
     };
-    Ok(Found { release, artifact, opened: Some(Arc::new(opened)) })
+    Ok(Found {
+        release,
+        artifact,
+        opened: Some(Arc::new(opened)),
+    })
 }
 
 async fn open(path: PathBuf) -> Result<Artifact, ArtifactError> {
     let reading = path.clone();
-    tokio::task::spawn_blocking(move || Artifact::open(&reading)).await.unwrap_or_else(|fault| {
-        Err(ArtifactError::Unreadable { path, source: std::io::Error::other(fault) })
-    })
+    tokio::task::spawn_blocking(move || Artifact::open(&reading))
+        .await
+        .unwrap_or_else(|fault| {
+            Err(ArtifactError::Unreadable {
+                path,
+                source: std::io::Error::other(fault),
+            })
+        })
 }
 
 fn unusable(error: &ArtifactError, template: &str, version: &str) -> Problem {
-    let problem = Problem::new(Reason::Refused, "the artifact cannot be used; nothing was deployed")
-        .cause(error);
+    let problem = Problem::new(
+        Reason::Refused,
+        "the artifact cannot be used; nothing was deployed",
+    )
+    .cause(error);
     match error {
         ArtifactError::Missing(_) => problem.hint(format!(
             "`[release] artifact` is `{template}`, and `--version {version}` was asked for: build it first, or name another version"
@@ -84,7 +108,13 @@ fn unusable(error: &ArtifactError, template: &str, version: &str) -> Problem {
 /// `5.0.0-20251116T103045Z`: unique, and sorts by time within a version.
 fn id(version: &str, at: Timestamp) -> Name {
     // A release's id becomes a directory's name.
-    let safe = |c: char| if c.is_ascii_alphanumeric() || ".-_+".contains(c) { c } else { '-' };
+    let safe = |c: char| {
+        if c.is_ascii_alphanumeric() || ".-_+".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
     let version: String = version.chars().map(safe).collect();
     Name::from(format!("{version}-{}", system::compact(at)))
 }
@@ -99,8 +129,14 @@ pub(crate) struct Artifacts {
 impl Artifacts {
     /// Knows where the artifacts of `releases` were found when they were first deployed.
     pub(crate) fn new(folder: &Path, releases: &[KnownRelease]) -> Self {
-        let named = releases.iter().map(|known| (known.release.id.to_string(), known.artifact.clone()));
-        Self { folder: folder.to_owned(), named: named.collect(), opened: Mutex::default() }
+        let named = releases
+            .iter()
+            .map(|known| (known.release.id.to_string(), known.artifact.clone()));
+        Self {
+            folder: folder.to_owned(),
+            named: named.collect(),
+            opened: Mutex::default(),
+        }
     }
 
     /// Adds one that is open already.
@@ -108,7 +144,10 @@ impl Artifacts {
         let id = found.release.id.to_string();
         self.named.insert(id.clone(), found.artifact.clone());
         if let Some(opened) = found.opened.clone() {
-            self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(id, opened);
+            self.opened
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(id, opened);
         }
     }
 
@@ -121,7 +160,12 @@ impl Artifacts {
 #[async_trait]
 impl ArtifactSource for Artifacts {
     async fn artifact(&self, release: &str) -> Result<Arc<Artifact>, MachineError> {
-        let known = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(release).cloned();
+        let known = self
+            .opened
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(release)
+            .cloned();
         if let Some(artifact) = known {
             return Ok(artifact);
         }

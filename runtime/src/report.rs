@@ -45,7 +45,12 @@ pub(crate) enum Problem {
 impl Problem {
     /// A problem in one sentence.
     pub(crate) fn new(reason: Reason, title: impl Into<String>) -> Self {
-        Self::Plain { reason, title: title.into(), causes: Vec::new(), hints: Vec::new() }
+        Self::Plain {
+            reason,
+            title: title.into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+        }
     }
 
     /// The same, with what it came from.
@@ -125,11 +130,14 @@ impl From<LeaseError> for Problem {
                 let title = format!("deployment {deployment} was cut off and is not finished");
                 Self::new(Reason::Refused, title)
                     .cause("nothing was changed by this call")
-                    .hint(format!("`runtime rollback {deployment}` puts back what was before it"))
+                    .hint(format!(
+                        "`runtime rollback {deployment}` puts back what was before it"
+                    ))
             }
-            LeaseError::Lost { scope, holder } => {
-                Self::new(Reason::Stopped, format!("lost the lease of {scope} to {holder}"))
-            }
+            LeaseError::Lost { scope, holder } => Self::new(
+                Reason::Stopped,
+                format!("lost the lease of {scope} to {holder}"),
+            ),
             LeaseError::Store(error) => error.into(),
         }
     }
@@ -142,7 +150,12 @@ pub(crate) fn show(problem: &Problem) -> u8 {
     let quiet = Style::new().fg_color(Some(AnsiColor::Cyan.into())).bold();
     match problem {
         Problem::Configuration(problems) => terminal.aside(&problems.render(true)),
-        Problem::Plain { title, causes, hints, reason } => {
+        Problem::Plain {
+            title,
+            causes,
+            hints,
+            reason,
+        } => {
             terminal.aside(&format!("{error}error{error:#}: {title}"));
             for cause in causes {
                 terminal.aside(&format!("  {}", cause.replace('\n', "\n  ")));
@@ -151,7 +164,8 @@ pub(crate) fn show(problem: &Problem) -> u8 {
                 terminal.aside(&format!("{quiet}hint{quiet:#}: {hint}"));
             }
             if *reason == Reason::Bug {
-                terminal.aside("This is a fault of the program. Please report it, with what you did.");
+                terminal
+                    .aside("This is a fault of the program. Please report it, with what you did.");
             }
         }
     }

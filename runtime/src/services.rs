@@ -73,19 +73,26 @@ impl Secrets for SecretSources {
 fn in_file(path: &PathBuf, name: &str) -> Result<Option<String>, Failure> {
     use std::os::unix::fs::PermissionsExt;
     let unusable = |code, reason: String| {
-        Failure::new(code, format!("the secrets in {} cannot be read: {reason}", path.display()))
+        Failure::new(
+            code,
+            format!("the secrets in {} cannot be read: {reason}", path.display()),
+        )
     };
-    let metadata = std::fs::metadata(path)
-        .map_err(|error| unusable(Code::Missing, error.to_string()))?;
+    let metadata =
+        std::fs::metadata(path).map_err(|error| unusable(Code::Missing, error.to_string()))?;
     if metadata.permissions().mode() & 0o077 != 0 {
         let reason = "others may read the file; `chmod 600` it".to_owned();
         return Err(unusable(Code::Denied, reason));
     }
     let text = std::fs::read_to_string(path)
         .map_err(|error| unusable(Code::Unavailable, error.to_string()))?;
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
     let mut pairs = lines.filter_map(|line| line.split_once('='));
-    Ok(pairs.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned()))
+    Ok(pairs
+        .find(|(key, _)| key.trim() == name)
+        .map(|(_, value)| value.trim().to_owned()))
 }
 
 /// One file a secret, as systemd, Docker and Kubernetes make it.
@@ -151,7 +158,12 @@ impl HeldLock {
                 }
             }
         });
-        Self { store, lock, renewal, released: false }
+        Self {
+            store,
+            lock,
+            renewal,
+            released: false,
+        }
     }
 }
 
@@ -256,7 +268,10 @@ impl host::Artifacts for Artifacts {
     async fn reference(&self, release: &str) -> Result<String, Failure> {
         let named = Artifacts::reference(self, release).map(str::to_owned);
         named.ok_or_else(|| {
-            Failure::new(Code::Missing, format!("nothing is known of a release `{release}`"))
+            Failure::new(
+                Code::Missing,
+                format!("nothing is known of a release `{release}`"),
+            )
         })
     }
 }

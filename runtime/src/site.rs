@@ -34,7 +34,10 @@ impl Sources for Machine {
 }
 
 /// Reads and checks a configuration.
-pub(crate) fn configuration(chosen: &Chosen, overrides: &Overrides) -> Result<Configuration, Problem> {
+pub(crate) fn configuration(
+    chosen: &Chosen,
+    overrides: &Overrides,
+) -> Result<Configuration, Problem> {
     if !chosen.config.exists() {
         let title = format!("there is no configuration {}", chosen.config.display());
         return Err(Problem::new(Reason::Configuration, title)
@@ -45,8 +48,10 @@ pub(crate) fn configuration(chosen: &Chosen, overrides: &Overrides) -> Result<Co
 
 /// The folder in which a configuration lies: relative paths start there.
 pub(crate) fn folder(configuration: &Configuration) -> PathBuf {
-    let path = std::path::absolute(&configuration.path).unwrap_or_else(|_| configuration.path.clone());
-    path.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
+    let path =
+        std::path::absolute(&configuration.path).unwrap_or_else(|_| configuration.path.clone());
+    path.parent()
+        .map_or_else(|| PathBuf::from("/"), Path::to_owned)
 }
 
 /// Threads for work that waits.
@@ -87,7 +92,11 @@ impl Site {
         let contents = &configuration.contents;
         if contents.state.url.is_some() {
             let problem = configuration
-                .problem("/state/url", "unsupported", "this version keeps its state in a file only")
+                .problem(
+                    "/state/url",
+                    "unsupported",
+                    "this version keeps its state in a file only",
+                )
                 .help("leave `url` and `password` out: the state then lies in `.runtime/state.db`");
             return Err(crate::report::one(&configuration, problem));
         }
@@ -97,12 +106,21 @@ impl Site {
         };
         let store = Sqlite::open(&state.join("state.db"))?;
         let runtime = threads()?;
-        Ok(Self { configuration: Arc::new(configuration), folder, state, store: Arc::new(store), runtime })
+        Ok(Self {
+            configuration: Arc::new(configuration),
+            folder,
+            state,
+            store: Arc::new(store),
+            runtime,
+        })
     }
 
     /// The same place with another configuration.
     pub(crate) fn of(self, configuration: Configuration) -> Self {
-        Self { configuration: Arc::new(configuration), ..self }
+        Self {
+            configuration: Arc::new(configuration),
+            ..self
+        }
     }
 
     /// What the configuration says.
@@ -128,8 +146,14 @@ impl Site {
 
     /// The deployment that began last.
     pub(crate) fn last_deployment(&self) -> Result<Option<Deployment>, Problem> {
-        let filter = Filter { limit: Some(1), ..self.filter() };
-        Ok(self.wait(self.store.deployments(&filter, system::now()))?.into_iter().next())
+        let filter = Filter {
+            limit: Some(1),
+            ..self.filter()
+        };
+        Ok(self
+            .wait(self.store.deployments(&filter, system::now()))?
+            .into_iter()
+            .next())
     }
 
     /// This process, as an owner of leases.
@@ -155,9 +179,13 @@ impl Site {
 /// The configuration that a deployment began with.
 pub(crate) fn from_canonical(path: &Path, canonical: &[u8]) -> Result<Configuration, Problem> {
     let unreadable = |error: &dyn std::fmt::Display| {
-        Problem::new(Reason::Refused, "the configuration that the deployment began with cannot be read")
-            .cause(error)
+        Problem::new(
+            Reason::Refused,
+            "the configuration that the deployment began with cannot be read",
+        )
+        .cause(error)
     };
-    let value: serde_json::Value = serde_json::from_slice(canonical).map_err(|error| unreadable(&error))?;
+    let value: serde_json::Value =
+        serde_json::from_slice(canonical).map_err(|error| unreadable(&error))?;
     Configuration::from_canonical(path, &value).map_err(|error| unreadable(&error))
 }

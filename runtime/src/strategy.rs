@@ -44,18 +44,28 @@ impl Strategy {
     /// Groups that may end without traffic and on another release: those that the setting names
     /// to which the manifest points.
     pub(crate) fn idle_groups(&self) -> Vec<Name> {
-        let Some(pointer) = self.manifest()["idle-groups"].as_str() else { return Vec::new() };
+        let Some(pointer) = self.manifest()["idle-groups"].as_str() else {
+            return Vec::new();
+        };
         let default = format!("/properties{pointer}/default");
-        let groups = self.settings.pointer(pointer).or_else(|| self.plugin.description().settings_schema.pointer(&default));
+        let groups = self
+            .settings
+            .pointer(pointer)
+            .or_else(|| self.plugin.description().settings_schema.pointer(&default));
         let groups = groups.and_then(Value::as_array).into_iter().flatten();
-        groups.filter_map(|group| Some(Name::from(group.as_str()?))).collect()
+        groups
+            .filter_map(|group| Some(Name::from(group.as_str()?)))
+            .collect()
     }
 
     /// What it needs of a load balancer that this one does not have.
     pub(crate) fn lacks(&self, balancer: &BalancerTraits) -> Vec<String> {
         let needs = self.manifest()["needs"].as_array().into_iter().flatten();
         let needs = needs.filter_map(Value::as_str);
-        needs.filter(|need| !balancer.has(need)).map(str::to_owned).collect()
+        needs
+            .filter(|need| !balancer.has(need))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Whether it says of itself that it takes the application down.

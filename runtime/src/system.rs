@@ -6,7 +6,9 @@ use engine::Timestamp;
 
 /// The time now.
 pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
@@ -22,7 +24,9 @@ pub(crate) fn compact(at: Timestamp) -> String {
 
 /// `2026-11-21 08:00:00` in UTC, for tables.
 pub(crate) fn readable(at: Timestamp) -> String {
-    zoned(at).map_or_else(String::new, |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    zoned(at).map_or_else(String::new, |at| {
+        at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    })
 }
 
 fn zoned(at: Timestamp) -> Option<jiff::Timestamp> {
@@ -31,24 +35,27 @@ fn zoned(at: Timestamp) -> Option<jiff::Timestamp> {
 
 /// Who runs the program: `USER`, else the number of the user.
 pub(crate) fn user() -> String {
-    let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| {
-        std::env::var(name).ok().filter(|value| !value.is_empty())
-    });
+    let named = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 /// The name of this host.
 pub(crate) fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Whether the process of an owner of a lease is known to be gone: it was on this host, and there
 /// is no such process any more.
 pub(crate) fn is_gone(owner: &store::Owner) -> bool {
-    let pid = i32::try_from(owner.process).ok().and_then(rustix::process::Pid::from_raw);
-    let missing = |pid| {
-        rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH)
-    };
+    let pid = i32::try_from(owner.process)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    let missing = |pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
     owner.host == host() && pid.is_some_and(missing)
 }
 

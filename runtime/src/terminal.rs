@@ -12,7 +12,9 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Looks at what standard output is.
     pub(crate) fn new() -> Self {
-        Self { interactive: std::io::stdout().is_terminal() }
+        Self {
+            interactive: std::io::stdout().is_terminal(),
+        }
     }
 
     /// Prints text as it is. A reader that went away (`| head`) is no error.
@@ -42,7 +44,10 @@ impl Terminal {
             }
         }
         let line = |cells: [&str; N]| {
-            let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+            let padded = cells
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
             padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
         self.line(&line(headings.map(|heading| heading)));

@@ -42,9 +42,14 @@ impl Tidying {
             let job = self.on(name, platform, &past, brief);
             jobs.push(async move { job.await.err().map(|error| (name, error)) });
         }
-        let failed: Vec<_> = stream::iter(jobs).buffer_unordered(SIDE_BY_SIDE).collect().await;
+        let failed: Vec<_> = stream::iter(jobs)
+            .buffer_unordered(SIDE_BY_SIDE)
+            .collect()
+            .await;
         let failed = failed.into_iter().flatten();
-        failed.map(|(name, error)| format!("old releases stay on {name}: {error}")).collect()
+        failed
+            .map(|(name, error)| format!("old releases stay on {name}: {error}"))
+            .collect()
     }
 
     async fn on(
@@ -55,13 +60,22 @@ impl Tidying {
         brief: &Brief,
     ) -> Result<(), engine::Failure> {
         let target = self.subject.target(name)?;
-        let installed = platform.installed(target, &self.subject.aside("prune", name, CALL)).await?;
-        let active = platform.active(target, &self.subject.aside("prune", name, CALL)).await?;
+        let installed = platform
+            .installed(target, &self.subject.aside("prune", name, CALL))
+            .await?;
+        let active = platform
+            .active(target, &self.subject.aside("prune", name, CALL))
+            .await?;
         let mut kept: BTreeSet<&str> = BTreeSet::from([brief.release.id.as_str()]);
         kept.extend(active.as_ref().map(Name::as_str));
         kept.extend(brief.previous.iter().map(|release| release.id.as_str()));
         // What was current most recently is kept first, then whatever is newest by its name.
-        let complete = || installed.iter().filter(|each| each.complete).map(|each| each.id.as_str());
+        let complete = || {
+            installed
+                .iter()
+                .filter(|each| each.complete)
+                .map(|each| each.id.as_str())
+        };
         let mut rest: Vec<&str> = complete().filter(|id| !kept.contains(id)).collect();
         let rank = |id: &str| past.iter().position(|known| known.as_str() == id);
         rest.sort_by(|a, b| match (rank(a), rank(b)) {
@@ -71,9 +85,14 @@ impl Tidying {
             (None, None) => b.cmp(a),
         });
         let room = self.keep.saturating_sub(kept.len());
-        let broken = installed.iter().filter(|each| !each.complete).map(|each| each.id.as_str());
+        let broken = installed
+            .iter()
+            .filter(|each| !each.complete)
+            .map(|each| each.id.as_str());
         for id in rest.into_iter().skip(room).chain(broken) {
-            platform.remove(target, id, &self.subject.aside("prune", name, CALL)).await?;
+            platform
+                .remove(target, id, &self.subject.aside("prune", name, CALL))
+                .await?;
         }
         Ok(())
     }

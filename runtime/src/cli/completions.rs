@@ -14,7 +14,12 @@ pub(crate) struct Completions {
 impl Completions {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Arguments::command(), "runtime", &mut script);
+        clap_complete::generate(
+            self.shell,
+            &mut Arguments::command(),
+            "runtime",
+            &mut script,
+        );
         terminal.print(&String::from_utf8_lossy(&script));
         Ok(exit::DONE)
     }

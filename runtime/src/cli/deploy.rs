@@ -49,18 +49,17 @@ pub(crate) struct Deploy {
 
 impl Deploy {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
-        let overrides = Overrides { set: self.set.clone(), strategy: self.strategy.clone() };
+        let overrides = Overrides {
+            set: self.set.clone(),
+            strategy: self.strategy.clone(),
+        };
         let mut configuration = site::configuration(&self.chosen, &overrides)?;
         fleet::only(&mut configuration, &self.servers)?;
         let version = self.version(&configuration)?;
         let site = Site::with(configuration)?;
         let host = catalogue::host()?;
         let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
-        let found = site.wait(release::find(
-            &site,
-            &version,
-            self.new_release,
-        ))?;
+        let found = site.wait(release::find(&site, &version, self.new_release))?;
         if self.asks(terminal) && !self.agreed(&site, &found, terminal) {
             terminal.line("nothing was deployed");
             return Ok(exit::REFUSED);
@@ -83,9 +82,8 @@ impl Deploy {
         match self.version.clone().or_else(|| release.version.clone()) {
             Some(version) => Ok(version),
             None if release.artifact.contains("{version}") => {
-                Err(Problem::new(Reason::Usage, "which version is to go out?").hint(
-                    "`--version 1.2.3`, or `version` under `[release]` in the configuration",
-                ))
+                Err(Problem::new(Reason::Usage, "which version is to go out?")
+                    .hint("`--version 1.2.3`, or `version` under `[release]` in the configuration"))
             }
             None => Ok("unversioned".to_owned()),
         }

@@ -5,10 +5,10 @@ use serde_json::json;
 use store::{Deployment, Filter};
 
 use crate::{
-    site::Site,
     cli::{Chosen, Format, Printing},
     display, exit,
     report::Problem,
+    site::Site,
     system,
     terminal::Terminal,
 };
@@ -27,7 +27,10 @@ pub(crate) struct History {
 impl History {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
         let site = Site::open(&self.chosen)?;
-        let filter = Filter { limit: Some(self.limit), ..site.filter() };
+        let filter = Filter {
+            limit: Some(self.limit),
+            ..site.filter()
+        };
         let deployments = site.wait(site.store.deployments(&filter, system::now()))?;
         match self.printing.format {
             Format::Json => {
@@ -40,7 +43,18 @@ impl History {
             }
             Format::Human => {
                 let rows: Vec<_> = deployments.iter().map(row).collect();
-                terminal.table(["ID", "STARTED (UTC)", "VERSION", "STRATEGY", "BY", "TOOK", "STATE"], &rows);
+                terminal.table(
+                    [
+                        "ID",
+                        "STARTED (UTC)",
+                        "VERSION",
+                        "STRATEGY",
+                        "BY",
+                        "TOOK",
+                        "STATE",
+                    ],
+                    &rows,
+                );
             }
         }
         Ok(exit::DONE)
@@ -48,7 +62,9 @@ impl History {
 }
 
 fn row(deployment: &Deployment) -> [String; 7] {
-    let took = deployment.ended.map(|ended| display::duration(ended.since_ms(deployment.started)));
+    let took = deployment
+        .ended
+        .map(|ended| display::duration(ended.since_ms(deployment.started)));
     let purpose = match deployment.purpose {
         engine::Purpose::Deploy => "",
         engine::Purpose::Rollback => " (back)",

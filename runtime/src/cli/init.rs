@@ -25,16 +25,22 @@ impl Init {
         let written =
             File::create_new(&self.path).and_then(|mut file| file.write_all(TEMPLATE.as_bytes()));
         written.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                Problem::new(Reason::Usage, format!("{path} is already there; it was not touched"))
-                    .hint("name another file: `runtime init staging.toml`")
-            }
-            _ => Problem::new(Reason::Usage, format!("{path} could not be written: {error}")),
+            std::io::ErrorKind::AlreadyExists => Problem::new(
+                Reason::Usage,
+                format!("{path} is already there; it was not touched"),
+            )
+            .hint("name another file: `runtime init staging.toml`"),
+            _ => Problem::new(
+                Reason::Usage,
+                format!("{path} could not be written: {error}"),
+            ),
         })?;
         terminal.line(&format!("wrote {path}"));
         terminal.line("  1. say in it what you deploy, and where to");
         terminal.line(&format!("  2. runtime validate --config {path}"));
-        terminal.line(&format!("  3. runtime deploy --config {path} --version 1.0.0"));
+        terminal.line(&format!(
+            "  3. runtime deploy --config {path} --version 1.0.0"
+        ));
         Ok(exit::DONE)
     }
 }

@@ -84,7 +84,12 @@ impl Inspect {
             return Ok(exit::DONE);
         }
         let description = plugin.description();
-        terminal.line(&format!("{} {} {}", plugin.kind().as_str(), plugin.name(), plugin.version()));
+        terminal.line(&format!(
+            "{} {} {}",
+            plugin.kind().as_str(),
+            plugin.name(),
+            plugin.version()
+        ));
         terminal.line(&format!("  {}", description.summary));
         terminal.line(&format!("  {}", plugin.digest()));
         terminal.line("\nIt can, by its imports, at all:");
@@ -107,7 +112,9 @@ impl Inspect {
     fn source(&self) -> Result<host::PluginSource, Problem> {
         if self.plugin.ends_with(".wasm") {
             let path = Path::new(&self.plugin);
-            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            let name = path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned());
             return from_file(&name.unwrap_or_default(), None, path)
                 .map_err(|reason| Problem::new(Reason::Usage, reason));
         }

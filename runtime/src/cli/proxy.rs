@@ -91,15 +91,25 @@ impl Proxy {
                     Started::Already(status) => ("runs already", status),
                     Started::New(status) => ("runs", status),
                 };
-                terminal.line(&format!("the proxy {how}, as process {}", status.process.pid));
+                terminal.line(&format!(
+                    "the proxy {how}, as process {}",
+                    status.process.pid
+                ));
             }
             Self::Restart(running) => {
                 let status = wait(proxy::restart(&running.options(), &program()?))?;
-                terminal.line(&format!("the proxy runs as process {} now", status.process.pid));
+                terminal.line(&format!(
+                    "the proxy runs as process {} now",
+                    status.process.pid
+                ));
             }
             Self::Stop(asked) => {
                 let was = wait(proxy::stop(&asked.admin))?;
-                terminal.line(if was { "the proxy ended" } else { "no proxy was there" });
+                terminal.line(if was {
+                    "the proxy ended"
+                } else {
+                    "no proxy was there"
+                });
             }
             Self::Status(asked) => {
                 let status = wait(proxy::status(&asked.admin))?;
@@ -150,19 +160,33 @@ fn show(status: &Status, terminal: &Terminal) {
             ]
         })
         .collect();
-    terminal.table(["TARGET", "GROUP", "GROUP'S SHARE", "ADMISSION", "ADDRESS", "ACTIVE"], &rows);
+    terminal.table(
+        [
+            "TARGET",
+            "GROUP",
+            "GROUP'S SHARE",
+            "ADMISSION",
+            "ADDRESS",
+            "ACTIVE",
+        ],
+        &rows,
+    );
 }
 
 /// This very program: what `start` runs in the background.
 fn program() -> Result<PathBuf, Problem> {
     let found = std::env::current_exe();
-    found.map(|path: PathBuf| Path::to_owned(&path)).map_err(|error| {
-        Problem::new(Reason::Refused, "cannot find this program's own file").cause(error)
-    })
+    found
+        .map(|path: PathBuf| Path::to_owned(&path))
+        .map_err(|error| {
+            Problem::new(Reason::Refused, "cannot find this program's own file").cause(error)
+        })
 }
 
 fn wait<T>(work: impl Future<Output = Result<T, ProxyError>>) -> Result<T, Problem> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime
         .map_err(|error| Problem::new(Reason::Refused, "no threads to be had").cause(error))?;
     runtime.block_on(work).map_err(problem)

@@ -93,14 +93,18 @@ impl Rollback {
                 return way;
             }
             let held = site.store.holder(&site.scope()).await?;
-            let gone = held.as_ref().is_some_and(|held| system::is_gone(&held.owner));
+            let gone = held
+                .as_ref()
+                .is_some_and(|held| system::is_gone(&held.owner));
             if !gone && Instant::now() >= end {
                 return way;
             }
             if let Some(held) = held.filter(|_| gone && !told) {
                 told = true;
                 let left = display::duration(held.until.since_ms(system::now()));
-                terminal.aside(&format!("its process is gone; its lease runs out in {left}"));
+                terminal.aside(&format!(
+                    "its process is gone; its lease runs out in {left}"
+                ));
             }
             tokio::time::sleep(KNOCK).await;
         }
@@ -108,8 +112,17 @@ impl Rollback {
 
     async fn way(&self, site: &Site) -> Result<Way, Problem> {
         let Some(what) = &self.what else {
-            let filter = Filter { open: true, limit: Some(1), ..site.filter() };
-            let open = site.store.deployments(&filter, system::now()).await?.into_iter().next();
+            let filter = Filter {
+                open: true,
+                limit: Some(1),
+                ..site.filter()
+            };
+            let open = site
+                .store
+                .deployments(&filter, system::now())
+                .await?
+                .into_iter()
+                .next();
             return match open {
                 Some(open) => take_back(open),
                 None => before_current(site).await,
@@ -128,7 +141,10 @@ impl Rollback {
             };
         }
         let query = ReleaseQuery::Version(what.clone());
-        let releases = site.store.releases(&site.contents().application, &query).await?;
+        let releases = site
+            .store
+            .releases(&site.contents().application, &query)
+            .await?;
         match releases.into_iter().next() {
             Some(known) => Ok(Way::BringBack(Box::new(known))),
             None => Err(Problem::new(
@@ -155,13 +171,21 @@ fn take_back(deployment: Deployment) -> Result<Way, Problem> {
 }
 
 async fn before_current(site: &Site) -> Result<Way, Problem> {
-    let mut past = site.store.current_releases(&site.scope(), HISTORY).await?.into_iter();
+    let mut past = site
+        .store
+        .current_releases(&site.scope(), HISTORY)
+        .await?
+        .into_iter();
     let current = past.next();
     match (current, past.next()) {
         (Some(_), Some(before)) => Ok(Way::BringBack(Box::new(before))),
         (Some(current), None) => Err(Problem::new(
             Reason::Refused,
-            format!("{} is the only release that {} ever had", current.release.version, site.scope()),
+            format!(
+                "{} is the only release that {} ever had",
+                current.release.version,
+                site.scope()
+            ),
         )),
         (None, _) => {
             let title = format!("nothing was ever deployed of {}", site.scope());
@@ -178,7 +202,12 @@ async fn before(site: &Site, deployment: &Deployment) -> Result<Way, Problem> {
         return Err(Problem::new(Reason::Refused, title));
     };
     let query = ReleaseQuery::Id(previous.id.to_string());
-    let known = site.store.releases(&brief.application, &query).await?.into_iter().next();
+    let known = site
+        .store
+        .releases(&brief.application, &query)
+        .await?
+        .into_iter()
+        .next();
     match known {
         Some(known) => Ok(Way::BringBack(Box::new(known))),
         None => Err(Problem::new(
@@ -193,7 +222,8 @@ async fn before(site: &Site, deployment: &Deployment) -> Result<Way, Problem> {
 impl Site {
     fn pinned(self, id: &str) -> Result<Self, Problem> {
         let pinned = self.wait(self.store.pinned(id))?;
-        let configuration = site::from_canonical(&self.configuration.path, &pinned.configuration.bytes)?;
+        let configuration =
+            site::from_canonical(&self.configuration.path, &pinned.configuration.bytes)?;
         Ok(self.of(configuration))
     }
 }

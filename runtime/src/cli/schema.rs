@@ -23,13 +23,25 @@ impl Schema {
             loaded.push(plugin.map_err(|error| Problem::new(Reason::Bug, error.to_string()))?);
         }
         let schema = |plugin: &'_ host::Plugin| {
-            let kind = Kind::ALL.into_iter().find(|kind| catalogue::kind(*kind) == plugin.kind());
-            kind.map(|kind| (kind, plugin.name().to_owned(), plugin.description().settings_schema.clone()))
+            let kind = Kind::ALL
+                .into_iter()
+                .find(|kind| catalogue::kind(*kind) == plugin.kind());
+            kind.map(|kind| {
+                (
+                    kind,
+                    plugin.name().to_owned(),
+                    plugin.description().settings_schema.clone(),
+                )
+            })
         };
         let owned: Vec<_> = loaded.iter().filter_map(schema).collect();
         let plugins: Vec<_> = owned
             .iter()
-            .map(|(kind, name, settings)| PluginSchema { kind: *kind, name, settings })
+            .map(|(kind, name, settings)| PluginSchema {
+                kind: *kind,
+                name,
+                settings,
+            })
             .collect();
         let text = serde_json::to_string_pretty(&configuration::schema(&plugins))
             .map_err(|error| Problem::new(Reason::Bug, error.to_string()))?;

@@ -5,10 +5,10 @@ use engine::{Origin, Record, Verdict};
 use serde_json::json;
 
 use crate::{
-    site::Site,
     cli::{Chosen, Format, Printing, history},
     display, exit,
     report::{Problem, Reason},
+    site::Site,
     system,
     terminal::Terminal,
 };
@@ -56,7 +56,10 @@ impl Show {
         terminal.line(&format!(
             "began {}, {}",
             system::readable(deployment.started),
-            deployment.verdict.as_ref().map_or_else(|| deployment.state.to_string(), display::closing),
+            deployment
+                .verdict
+                .as_ref()
+                .map_or_else(|| deployment.state.to_string(), display::closing),
         ));
         if let Some(Verdict::Stuck { differences, .. } | Verdict::Frozen { differences, .. }) =
             &deployment.verdict
@@ -87,7 +90,16 @@ fn row(record: &Record) -> [String; 5] {
                 Err(failure) => format!("{}: {}", failure.code, failure.message),
             },
         ),
-        None => ("-".to_owned(), "under way when the process ended".to_owned()),
+        None => (
+            "-".to_owned(),
+            "under way when the process ended".to_owned(),
+        ),
     };
-    [record.intent.sequence.to_string(), by, display::describe(&record.intent), took, outcome]
+    [
+        record.intent.sequence.to_string(),
+        by,
+        display::describe(&record.intent),
+        took,
+        outcome,
+    ]
 }

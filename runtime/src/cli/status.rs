@@ -58,26 +58,41 @@ impl Status {
 
 async fn look(site: &Site, system: &System) -> Result<Picture, Problem> {
     let now = system::now();
-    let active = system.platforms().iter().map(|(name, platform)| async move {
-        let target = system.targets().iter().find(|target| target.name == *name);
-        let found = match target {
-            Some(target) => platform.active(target, &assemble::look("status")).await,
-            None => Ok(None),
-        };
-        (name.clone(), found.map_err(|failure| failure.message))
-    });
+    let active = system
+        .platforms()
+        .iter()
+        .map(|(name, platform)| async move {
+            let target = system.targets().iter().find(|target| target.name == *name);
+            let found = match target {
+                Some(target) => platform.active(target, &assemble::look("status")).await,
+                None => Ok(None),
+            };
+            (name.clone(), found.map_err(|failure| failure.message))
+        });
     let active = future::join_all(active).await.into_iter().collect();
     let reading = match system.driver() {
         Some(driver) => {
-            let read = driver.read(system.targets(), &assemble::look("status")).await;
+            let read = driver
+                .read(system.targets(), &assemble::look("status"))
+                .await;
             Some(read.map_err(|failure| failure.message))
         }
         None => None,
     };
-    let open = Filter { open: true, ..site.filter() };
-    let last = Filter { limit: Some(1), ..site.filter() };
+    let open = Filter {
+        open: true,
+        ..site.filter()
+    };
+    let last = Filter {
+        limit: Some(1),
+        ..site.filter()
+    };
     Ok(Picture {
-        held: site.store.holder(&site.scope()).await?.filter(|held| held.is_live(now)),
+        held: site
+            .store
+            .holder(&site.scope())
+            .await?
+            .filter(|held| held.is_live(now)),
         open: site.store.deployments(&open, now).await?,
         last: site.store.deployments(&last, now).await?.into_iter().next(),
         active,
@@ -87,7 +102,10 @@ async fn look(site: &Site, system: &System) -> Result<Picture, Problem> {
 
 fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
     terminal.line(&site.scope().to_string());
-    let gone = picture.held.as_ref().is_some_and(|held| system::is_gone(&held.owner));
+    let gone = picture
+        .held
+        .as_ref()
+        .is_some_and(|held| system::is_gone(&held.owner));
     if let Some(held) = &picture.held {
         terminal.line(&format!(
             "  {} by {} since {}{}",
@@ -99,7 +117,10 @@ fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
     }
     for open in &picture.open {
         let state = if gone { State::CutOff } else { open.state };
-        terminal.line(&format!("  deployment {} of {} is {state}", open.id, open.version));
+        terminal.line(&format!(
+            "  deployment {} of {} is {state}",
+            open.id, open.version
+        ));
         if picture.held.is_none() || gone {
             terminal.line(&format!("    `runtime rollback {}` takes it back", open.id));
         }
@@ -114,45 +135,63 @@ fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
         ));
     }
     terminal.line("");
-    let rows: Vec<_> = system.targets().iter().map(|target| {
-        let member = member(picture, &target.name);
-        [
-            target.name.to_string(),
-            target.group.to_string(),
-            match picture.active.get(&target.name) {
-                Some(Ok(Some(release))) => release.to_string(),
-                Some(Err(_)) => "?".to_owned(),
-                _ => "-".to_owned(),
-            },
-            member.map_or_else(|| "-".to_owned(), |member| display::percentage(member.percent)),
-            member.map_or("-", |member| word(member.admission)).to_owned(),
-        ]
-    }).collect();
-    terminal.table(["TARGET", "GROUP", "RELEASE", "TRAFFIC", "ADMISSION"], &rows);
+    let rows: Vec<_> = system
+        .targets()
+        .iter()
+        .map(|target| {
+            let member = member(picture, &target.name);
+            [
+                target.name.to_string(),
+                target.group.to_string(),
+                match picture.active.get(&target.name) {
+                    Some(Ok(Some(release))) => release.to_string(),
+                    Some(Err(_)) => "?".to_owned(),
+                    _ => "-".to_owned(),
+                },
+                member.map_or_else(
+                    || "-".to_owned(),
+                    |member| display::percentage(member.percent),
+                ),
+                member
+                    .map_or("-", |member| word(member.admission))
+                    .to_owned(),
+            ]
+        })
+        .collect();
+    terminal.table(
+        ["TARGET", "GROUP", "RELEASE", "TRAFFIC", "ADMISSION"],
+        &rows,
+    );
     for (name, found) in &picture.active {
         if let Err(message) = found {
             terminal.aside(&format!("warning: {name} cannot be asked: {message}"));
         }
     }
     if let Some(Err(message)) = &picture.reading {
-        terminal.aside(&format!("warning: the load balancer cannot be asked: {message}"));
+        terminal.aside(&format!(
+            "warning: the load balancer cannot be asked: {message}"
+        ));
     }
 }
 
 fn as_json(site: &Site, system: &System, picture: &Picture) -> serde_json::Value {
-    let targets: Vec<_> = system.targets().iter().map(|target| {
-        let member = member(picture, &target.name);
-        let active = picture.active.get(&target.name);
-        json!({
-            "name": target.name,
-            "group": target.group,
-            "address": target.address,
-            "release": active.and_then(|found| found.as_ref().ok()),
-            "error": active.and_then(|found| found.as_ref().err()),
-            "percent": member.map(|member| member.percent),
-            "admission": member.map(|member| word(member.admission)),
+    let targets: Vec<_> = system
+        .targets()
+        .iter()
+        .map(|target| {
+            let member = member(picture, &target.name);
+            let active = picture.active.get(&target.name);
+            json!({
+                "name": target.name,
+                "group": target.group,
+                "address": target.address,
+                "release": active.and_then(|found| found.as_ref().ok()),
+                "error": active.and_then(|found| found.as_ref().err()),
+                "percent": member.map(|member| member.percent),
+                "admission": member.map(|member| word(member.admission)),
+            })
         })
-    }).collect();
+        .collect();
     json!({
         "application": site.contents().application,
         "environment": site.contents().environment,
@@ -174,7 +213,10 @@ fn as_json(site: &Site, system: &System, picture: &Picture) -> serde_json::Value
 
 fn member<'a>(picture: &'a Picture, target: &Name) -> Option<&'a MemberState> {
     let reading = picture.reading.as_ref()?.as_ref().ok()?;
-    reading.members.iter().find(|member| member.target == *target)
+    reading
+        .members
+        .iter()
+        .find(|member| member.target == *target)
 }
 
 fn word(admission: Admission) -> &'static str {

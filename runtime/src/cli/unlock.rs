@@ -3,10 +3,10 @@
 use clap::Args;
 
 use crate::{
-    site::Site,
     cli::Chosen,
     exit,
     report::{Problem, Reason},
+    site::Site,
     system,
     terminal::Terminal,
 };
@@ -28,7 +28,10 @@ impl Unlock {
         let site = Site::open(&self.chosen)?;
         let by = site.owner("unlock");
         let broken =
-            site.wait(site.store.break_lease(&site.scope(), &by, &self.reason, system::now()))?;
+            site.wait(
+                site.store
+                    .break_lease(&site.scope(), &by, &self.reason, system::now()),
+            )?;
         match broken {
             Some(held) => {
                 terminal.line(&format!(

@@ -23,7 +23,10 @@ pub(crate) struct Validate {
 
 impl Validate {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
-        let overrides = Overrides { set: self.set, strategy: None };
+        let overrides = Overrides {
+            set: self.set,
+            strategy: None,
+        };
         let configuration = site::configuration(&self.chosen, &overrides)?;
         let host = catalogue::host()?;
         let folder = site::folder(&configuration);

@@ -38,18 +38,24 @@ impl Board {
     pub(crate) fn new(view: Arc<Mutex<View>>, started: Timestamp) -> Arc<Self> {
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
         let count = shown(&lock(&view)).len();
-        let plain = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| {
-            ProgressStyle::default_bar()
-        });
+        let plain =
+            ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         let line = |_| {
             let bar = ProgressBar::new(0).with_style(plain.clone());
             screen.add(bar)
         };
         let lines: Vec<ProgressBar> = (0..count).map(line).collect();
-        let footer = screen.add(ProgressBar::new_spinner().with_style(
-            ProgressStyle::with_template("{spinner} {msg}").unwrap_or(plain.clone()),
-        ));
-        let board = Arc::new(Self { screen, lines, footer, view, started });
+        let footer =
+            screen.add(ProgressBar::new_spinner().with_style(
+                ProgressStyle::with_template("{spinner} {msg}").unwrap_or(plain.clone()),
+            ));
+        let board = Arc::new(Self {
+            screen,
+            lines,
+            footer,
+            view,
+            started,
+        });
         board.draw();
         board.clone().tick();
         board
@@ -111,9 +117,23 @@ impl Board {
 /// The lines of the board.
 fn shown(view: &View) -> Vec<String> {
     if view.rows.len() <= ROWS_MAX {
-        let width = view.rows.iter().map(|row| row.target.as_str().len()).max().unwrap_or(0);
-        let group = view.rows.iter().map(|row| row.group.as_str().len()).max().unwrap_or(0);
-        return view.rows.iter().map(|row| target(row, width, group)).collect();
+        let width = view
+            .rows
+            .iter()
+            .map(|row| row.target.as_str().len())
+            .max()
+            .unwrap_or(0);
+        let group = view
+            .rows
+            .iter()
+            .map(|row| row.group.as_str().len())
+            .max()
+            .unwrap_or(0);
+        return view
+            .rows
+            .iter()
+            .map(|row| target(row, width, group))
+            .collect();
     }
     let mut groups: Vec<(&str, f64, usize, usize)> = Vec::new();
     for row in &view.rows {
@@ -130,7 +150,10 @@ fn shown(view: &View) -> Vec<String> {
     }
     let line = |(name, percent, count, well): (&str, f64, usize, usize)| {
         let part = percentage(percent);
-        format!("  {name:12} {} {part:>7}  {well} of {count} healthy", bar(percent))
+        format!(
+            "  {name:12} {} {part:>7}  {well} of {count} healthy",
+            bar(percent)
+        )
     };
     groups.into_iter().map(line).collect()
 }

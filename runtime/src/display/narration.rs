@@ -44,16 +44,22 @@ pub(crate) struct Sentence {
 /// What to say of an event; nothing where it is not worth a line.
 pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
     let (level, text, context) = match event {
-        Event::Started(intent) => {
-            (Level::Debug, format!("{} …", doing(intent)?), json!({ "intent": intent }))
-        }
+        Event::Started(intent) => (
+            Level::Debug,
+            format!("{} …", doing(intent)?),
+            json!({ "intent": intent }),
+        ),
         Event::Ended(intent, outcome) => return ended(intent, outcome),
-        Event::Stage(stage) => {
-            (Level::Info, format!("stage: {stage}"), json!({ "stage": stage }))
-        }
-        Event::Traffic(traffic) => {
-            (Level::Info, format!("traffic: {}", shares(traffic)), json!({ "traffic": traffic }))
-        }
+        Event::Stage(stage) => (
+            Level::Info,
+            format!("stage: {stage}"),
+            json!({ "stage": stage }),
+        ),
+        Event::Traffic(traffic) => (
+            Level::Info,
+            format!("traffic: {}", shares(traffic)),
+            json!({ "traffic": traffic }),
+        ),
         Event::LeftOut { target, failure } => (
             Level::Warn,
             format!("left out {target}: {failure}"),
@@ -61,15 +67,25 @@ pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
         ),
         Event::Interrupted(interruption) => (
             Level::Warn,
-            format!("asked to stop by {}: {}", interruption.by, interruption.reason),
+            format!(
+                "asked to stop by {}: {}",
+                interruption.by, interruption.reason
+            ),
             json!({ "interruption": interruption }),
         ),
-        Event::Undoing { cause } => {
-            (Level::Error, format!("taking everything back: {cause}"), json!({ "cause": cause }))
-        }
-        Event::Health { target, proven: false } => {
-            (Level::Debug, format!("{target} is not proven healthy"), json!({ "target": target }))
-        }
+        Event::Undoing { cause } => (
+            Level::Error,
+            format!("taking everything back: {cause}"),
+            json!({ "cause": cause }),
+        ),
+        Event::Health {
+            target,
+            proven: false,
+        } => (
+            Level::Debug,
+            format!("{target} is not proven healthy"),
+            json!({ "target": target }),
+        ),
         Event::Closed(verdict) => {
             let level = match verdict {
                 Verdict::Succeeded { .. } => Level::Info,
@@ -79,7 +95,11 @@ pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
         }
         _ => return None,
     };
-    Some(Sentence { level, text, context })
+    Some(Sentence {
+        level,
+        text,
+        context,
+    })
 }
 
 /// The end, in one line.
@@ -87,8 +107,14 @@ pub(crate) fn closing(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Succeeded { left_out } if left_out.is_empty() => "succeeded".to_owned(),
         Verdict::Succeeded { left_out } => {
-            let names = left_out.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
-            format!("succeeded without {}, which were left out", names.join(", "))
+            let names = left_out
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect::<Vec<_>>();
+            format!(
+                "succeeded without {}, which were left out",
+                names.join(", ")
+            )
         }
         Verdict::RolledBack { cause } => {
             format!("failed and was rolled back; everything is as it was: {cause}")
@@ -120,10 +146,28 @@ fn ended(intent: &Intent, outcome: &Outcome) -> Option<Sentence> {
             Some(what) => format!("{what} failed: {}", explained(failure, outcome)),
             None => failure.message.clone(),
         };
-        return Some(Sentence { level: Level::Error, text, context });
+        return Some(Sentence {
+            level: Level::Error,
+            text,
+            context,
+        });
     }
     let text = format!("{} ({})", done(intent)?, duration(took));
-    Some(Sentence { level: Level::Info, text, context })
+    match cut(outcome) {
+        0 => Some(Sentence {
+            level: Level::Info,
+            text,
+            context,
+        }),
+        count => {
+            let text = format!("{text}; {}", cut_off(count));
+            Some(Sentence {
+                level: Level::Warn,
+                text,
+                context,
+            })
+        }
+    }
 }
 
 fn explained(failure: &Failure, outcome: &Outcome) -> String {
@@ -137,20 +181,39 @@ fn explained(failure: &Failure, outcome: &Outcome) -> String {
     text
 }
 
+/// How many requests or connections a drain cut off.
+pub(crate) fn cut(outcome: &Outcome) -> u64 {
+    let value = outcome.report.as_ref().map(|report| &report.value["cut"]);
+    value.and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// What a drain cut off, in words.
+pub(crate) fn cut_off(count: u64) -> String {
+    let what = if count == 1 {
+        "connection was"
+    } else {
+        "connections were"
+    };
+    format!("{count} {what} still open when the time to drain was over, and may be cut")
+}
+
 /// What a record is about, for lists.
 pub(crate) fn describe(intent: &Intent) -> String {
     let operation = match &intent.operation {
         Some(Operation::Begin { stage }) => Some(format!("stage: {stage}")),
         Some(Operation::Now) => Some("the time".to_owned()),
         Some(Operation::Split { shares }) if intent.effect.is_none() => {
-            let part = |share: &engine::Share| format!("{} {}", share.group, percentage(share.percent));
+            let part =
+                |share: &engine::Share| format!("{} {}", share.group, percentage(share.percent));
             let parts: Vec<_> = shares.iter().map(part).collect();
             Some(format!("traffic to {}", parts.join(", ")))
         }
         Some(operation) if intent.effect.is_none() => Some(call(operation)),
         _ => None,
     };
-    operation.or_else(|| phrase(intent, ["install", "activate", "health of", "drain"])).unwrap_or_default()
+    operation
+        .or_else(|| phrase(intent, ["install", "activate", "health of", "drain"]))
+        .unwrap_or_default()
 }
 
 /// The name of a call, as the contract has it.
@@ -160,22 +223,36 @@ fn call(operation: &Operation) -> String {
 }
 
 fn doing(intent: &Intent) -> Option<String> {
-    phrase(intent, ["installing", "activating", "waiting for", "draining"])
+    phrase(
+        intent,
+        ["installing", "activating", "waiting for", "draining"],
+    )
 }
 
 fn done(intent: &Intent) -> Option<String> {
-    phrase(intent, ["installed", "activated", "proven healthy:", "drained"])
+    phrase(
+        intent,
+        ["installed", "activated", "proven healthy:", "drained"],
+    )
 }
 
 fn phrase(intent: &Intent, [install, activate, healthy, drain]: [&str; 4]) -> Option<String> {
-    let undo = if matches!(intent.origin, Origin::Undo(_)) { "undo: " } else { "" };
+    let undo = if matches!(intent.origin, Origin::Undo(_)) {
+        "undo: "
+    } else {
+        ""
+    };
     let text = match (&intent.effect, &intent.operation) {
         (Some(Effect::Install { targets, release }), _) => {
             format!("{install} {release} on {}", names(targets))
         }
         (Some(Effect::Activate { releases }), _) => {
             let ids: BTreeSet<&Name> = releases.values().collect();
-            let ids = ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+            let ids = ids
+                .iter()
+                .map(|id| id.as_str())
+                .collect::<Vec<_>>()
+                .join(", ");
             format!("{activate} {ids} on {}", names(releases.keys()))
         }
         (Some(Effect::Deactivate { targets }), _) => format!("deactivate {}", names(targets)),
@@ -190,7 +267,9 @@ fn phrase(intent: &Intent, [install, activate, healthy, drain]: [&str; 4]) -> Op
         }
         (Some(Effect::Apply { traffic, .. }), _) => format!("traffic to {}", shares(traffic)),
         (Some(Effect::Step { point, .. }), _) => format!("step at {}", kebab(point)),
-        (Some(Effect::UndoStep { point, .. }), _) => format!("undo of the step at {}", kebab(point)),
+        (Some(Effect::UndoStep { point, .. }), _) => {
+            format!("undo of the step at {}", kebab(point))
+        }
         (Some(Effect::Observe), _) => "look at every target and the load balancer".to_owned(),
         (Some(Effect::ReadTraffic), _) => "read the load balancer".to_owned(),
         (Some(Effect::Wait { .. }), _) => "wait".to_owned(),
@@ -207,7 +286,12 @@ pub(crate) fn shares(traffic: &Traffic) -> String {
         return "nobody".to_owned();
     }
     let part = |(group, percent): (&Name, &f64)| format!("{group} {}", percentage(*percent));
-    traffic.shares.iter().map(part).collect::<Vec<_>>().join(", ")
+    traffic
+        .shares
+        .iter()
+        .map(part)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// `25 %`, `33.3 %`.
@@ -239,5 +323,8 @@ fn names<'a>(targets: impl IntoIterator<Item = &'a Name>) -> String {
 }
 
 fn kebab(point: &engine::Point) -> String {
-    serde_json::to_value(point).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(point)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

@@ -85,7 +85,9 @@ impl View {
         let by_name = brief.targets.iter().enumerate();
         Self {
             rows: brief.targets.iter().map(row).collect(),
-            by_name: by_name.map(|(index, target)| (target.name.clone(), index)).collect(),
+            by_name: by_name
+                .map(|(index, target)| (target.name.clone(), index))
+                .collect(),
             targets: brief.targets.clone(),
             stage: None,
             until: None,
@@ -122,7 +124,14 @@ impl View {
             Event::Stage(stage) => self.stage = Some((*stage).to_owned()),
             Event::Traffic(traffic) => self.traffic(traffic),
             Event::Health { target, proven } => {
-                self.set(target, if *proven { State::Healthy } else { State::Failed });
+                self.set(
+                    target,
+                    if *proven {
+                        State::Healthy
+                    } else {
+                        State::Failed
+                    },
+                );
             }
             Event::Waiting { until, .. } => self.until = *until,
             Event::LeftOut { target, .. } => self.set(target, State::LeftOut),
@@ -197,7 +206,11 @@ impl View {
     }
 
     fn with(&mut self, name: &Name, change: impl FnOnce(&mut Row)) {
-        if let Some(row) = self.by_name.get(name).and_then(|index| self.rows.get_mut(*index)) {
+        if let Some(row) = self
+            .by_name
+            .get(name)
+            .and_then(|index| self.rows.get_mut(*index))
+        {
             change(row);
         }
     }

@@ -89,20 +89,27 @@ impl Live {
         let mut report = Report::default();
         let mut jobs = Vec::new();
         for name in targets {
-            match (self.subject.targets.get_key_value(name), self.platforms.get(name)) {
+            match (
+                self.subject.targets.get_key_value(name),
+                self.platforms.get(name),
+            ) {
                 (Some((name, target)), Some(platform)) => {
                     let job = work(target, platform);
                     jobs.push(async move { (name, job.await) });
                 }
                 _ => {
                     let missing = self.subject.target(name).err();
-                    report.failed.extend(missing.map(|failure| (name.clone(), failure)));
+                    report
+                        .failed
+                        .extend(missing.map(|failure| (name.clone(), failure)));
                 }
             }
         }
         let mut jobs = stream::iter(jobs).buffer_unordered(SIDE_BY_SIDE);
         while let Some((name, result)) = jobs.next().await {
-            report.failed.extend(result.err().map(|failure| (name.clone(), failure)));
+            report
+                .failed
+                .extend(result.err().map(|failure| (name.clone(), failure)));
         }
         report
     }
@@ -114,7 +121,12 @@ async fn look(
     platform: &host::Platform,
 ) -> Result<TargetState, Failure> {
     let target = subject.target(name)?;
-    let observation = Call { sequence: 0, attempt: 1, monitored: BTreeMap::new(), undoing: false };
+    let observation = Call {
+        sequence: 0,
+        attempt: 1,
+        monitored: BTreeMap::new(),
+        undoing: false,
+    };
     let part = format!("look/{name}");
     let context = subject.call(&observation, &part, PLATFORM_CALL);
     let active = platform.active(target, &context).await?;

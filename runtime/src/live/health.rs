@@ -41,7 +41,10 @@ impl Live {
     ) -> Report {
         let deadline = Instant::now() + Duration::from_millis(timeout_ms);
         let proofs = releases.iter().map(|(name, release)| async move {
-            (name.clone(), self.prove(name, release, deadline, call).await)
+            (
+                name.clone(),
+                self.prove(name, release, deadline, call).await,
+            )
         });
         let all = future::join_all(proofs);
         let results = tokio::select! {
@@ -51,7 +54,10 @@ impl Live {
             }
         };
         let failed = |(name, result): (Name, Result<(), Failure>)| Some((name, result.err()?));
-        Report { failed: results.into_iter().filter_map(failed).collect(), ..Report::default() }
+        Report {
+            failed: results.into_iter().filter_map(failed).collect(),
+            ..Report::default()
+        }
     }
 
     async fn prove(
@@ -63,9 +69,10 @@ impl Live {
     ) -> Result<(), Failure> {
         let target = self.subject.target(name)?;
         let release = self.subject.release(release)?;
-        let proofs = self.checks.iter().map(|check| {
-            check.prove(&self.subject, target, release, deadline, call)
-        });
+        let proofs = self
+            .checks
+            .iter()
+            .map(|check| check.prove(&self.subject, target, release, deadline, call));
         future::try_join_all(proofs).await.map(drop)
     }
 
@@ -77,7 +84,10 @@ impl Live {
                 None => future::pending().await,
             }
         };
-        let report = Report { value: json!({ "kind": kind }), ..Report::default() };
+        let report = Report {
+            value: json!({ "kind": kind }),
+            ..Report::default()
+        };
         tokio::select! {
             () = end => report,
             (name, failure) = self.first_ill(call) => {

@@ -40,14 +40,19 @@ impl Live {
         targets: &BTreeSet<Name>,
         call: &Call,
     ) -> Report {
-        let Some(step) = self.steps.get(index) else { return unknown(index) };
+        let Some(step) = self.steps.get(index) else {
+            return unknown(index);
+        };
         let targets = self.concerned(targets);
         match &step.location {
             Location::Once(worker) => {
                 let occasion = step.occasion(point, targets);
                 let context = self.subject.call(call, "step", step.timeout);
                 match worker.run(&occasion, &context).await {
-                    Ok(value) => Report { value, ..Report::default() },
+                    Ok(value) => Report {
+                        value,
+                        ..Report::default()
+                    },
                     Err(failure) => Report::failed(step.named(failure)),
                 }
             }
@@ -55,7 +60,9 @@ impl Live {
                 let runs = targets.into_iter().filter_map(|target| {
                     let worker = workers.get(&target.name)?;
                     let name = target.name.clone();
-                    let context = self.subject.call(call, &format!("step/{name}"), step.timeout);
+                    let context = self
+                        .subject
+                        .call(call, &format!("step/{name}"), step.timeout);
                     let occasion = step.occasion(point, vec![target]);
                     Some(async move { (name, worker.run(&occasion, &context).await) })
                 });
@@ -72,7 +79,9 @@ impl Live {
         outcome: &Value,
         call: &Call,
     ) -> Report {
-        let Some(step) = self.steps.get(index) else { return unknown(index) };
+        let Some(step) = self.steps.get(index) else {
+            return unknown(index);
+        };
         let targets = self.concerned(targets);
         match &step.location {
             Location::Once(worker) => {
@@ -102,7 +111,11 @@ impl Live {
     }
 
     fn concerned(&self, targets: &BTreeSet<Name>) -> Vec<Target> {
-        targets.iter().filter_map(|name| self.subject.targets.get(name)).cloned().collect()
+        targets
+            .iter()
+            .filter_map(|name| self.subject.targets.get(name))
+            .cloned()
+            .collect()
     }
 }
 

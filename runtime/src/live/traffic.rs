@@ -17,8 +17,11 @@ const CALL: Duration = Duration::from_secs(60);
 /// How long a load balancer may take to show a change, where its driver does not say.
 const SETTLES: Duration = Duration::from_secs(10);
 /// From one look at the load balancer to the next: short at first, since most are quick.
-const LOOKS: [Duration; 3] =
-    [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(250)];
+const LOOKS: [Duration; 3] = [
+    Duration::from_millis(20),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+];
 
 /// Who gets the traffic.
 pub(crate) struct Balancer {
@@ -43,13 +46,27 @@ pub(super) struct Change<'a> {
 impl Balancer {
     /// Reads it before the first operation.
     pub(super) async fn look(&self, subject: &Subject) -> Result<Reading, Failure> {
-        let call = Call { sequence: 0, attempt: 1, monitored: BTreeMap::new(), undoing: false };
-        self.driver.read(&self.targets, &subject.call(&call, "look", CALL)).await
+        let call = Call {
+            sequence: 0,
+            attempt: 1,
+            monitored: BTreeMap::new(),
+            undoing: false,
+        };
+        self.driver
+            .read(&self.targets, &subject.call(&call, "look", CALL))
+            .await
     }
 
     pub(super) async fn read(&self, subject: &Subject, call: &Call) -> Report {
-        match self.driver.read(&self.targets, &subject.call(call, "read", CALL)).await {
-            Ok(reading) => Report { reading: Some(reading), ..Report::default() },
+        match self
+            .driver
+            .read(&self.targets, &subject.call(call, "read", CALL))
+            .await
+        {
+            Ok(reading) => Report {
+                reading: Some(reading),
+                ..Report::default()
+            },
             Err(failure) => Report::failed(failure),
         }
     }
@@ -76,7 +93,9 @@ impl Balancer {
             self.introduce(subject, change, call).await?;
         }
         let context = subject.call(call, "apply", CALL);
-        self.driver.apply(change.traffic, &self.targets, None, &context).await?;
+        self.driver
+            .apply(change.traffic, &self.targets, None, &context)
+            .await?;
         self.last = Some(change.traffic.clone());
         let reading = self
             .until(subject, call, |reading| {
@@ -84,10 +103,17 @@ impl Balancer {
             })
             .await?;
         if change.drained.is_empty() {
-            return Ok(Report { reading: Some(reading), ..Report::default() });
+            return Ok(Report {
+                reading: Some(reading),
+                ..Report::default()
+            });
         }
         let (reading, cut) = self.drain(subject, change, call, reading).await?;
-        Ok(Report { reading: Some(reading), value: json!({ "cut": cut }), ..Report::default() })
+        Ok(Report {
+            reading: Some(reading),
+            value: json!({ "cut": cut }),
+            ..Report::default()
+        })
     }
 
     /// Members first, without a share, until the load balancer itself calls them up.
@@ -102,23 +128,35 @@ impl Balancer {
             first.shares.clone_from(&last.shares);
         }
         // A group that has a share already must not send part of it to a member that is not up.
-        for target in self.targets.iter().filter(|target| change.joining.contains(&target.name)) {
+        for target in self
+            .targets
+            .iter()
+            .filter(|target| change.joining.contains(&target.name))
+        {
             if first.share(target.group.as_str()) > 0.0 {
                 return Ok(());
             }
-            first.admissions.insert(target.name.clone(), Admission::Ready);
+            first
+                .admissions
+                .insert(target.name.clone(), Admission::Ready);
         }
         if first.shares.values().sum::<f64>() == 0.0 {
             return Ok(());
         }
         let context = subject.call(call, "introduce", CALL);
-        self.driver.apply(&first, &self.targets, None, &context).await?;
+        self.driver
+            .apply(&first, &self.targets, None, &context)
+            .await?;
         let up = |reading: &Reading| {
-            let down = reading.members.iter().find(|member| {
-                change.joining.contains(&member.target) && member.up == Some(false)
-            });
+            let down = reading
+                .members
+                .iter()
+                .find(|member| change.joining.contains(&member.target) && member.up == Some(false));
             down.map_or(Ok(()), |member| {
-                Err(format!("the load balancer does not call {} up", member.target))
+                Err(format!(
+                    "the load balancer does not call {} up",
+                    member.target
+                ))
             })
         };
         self.until(subject, call, up).await.map(drop)
@@ -131,7 +169,10 @@ impl Balancer {
         call: &Call,
         satisfied: impl Fn(&Reading) -> Result<(), String>,
     ) -> Result<Reading, Failure> {
-        let settles = self.traits.number("settles-ms").map_or(SETTLES, Duration::from_millis);
+        let settles = self
+            .traits
+            .number("settles-ms")
+            .map_or(SETTLES, Duration::from_millis);
         let end = Instant::now() + settles;
         for look in 0_usize.. {
             let context = subject.call(call, "read", CALL);
@@ -166,8 +207,12 @@ impl Balancer {
         }
         for look in 0_usize.. {
             let drained = |member: &&engine::MemberState| change.drained.contains(&member.target);
-            let active: u64 =
-                reading.members.iter().filter(drained).filter_map(|member| member.active).sum();
+            let active: u64 = reading
+                .members
+                .iter()
+                .filter(drained)
+                .filter_map(|member| member.active)
+                .sum();
             if active == 0 || Instant::now() >= end {
                 return Ok((reading, active));
             }
