@@ -19,7 +19,7 @@ use crate::{
     failure::{Code, Failure},
     fleet::{Fleet, Mode, Work},
     interruption::Interruptions,
-    journal::{Journal, Origin},
+    journal::{Intent, Journal, Origin},
     operation::{Answer, Operation, Operations, Strategy},
     points::{self, Points},
     recorder::{Abandoned, Draft, Recorder},
@@ -43,6 +43,8 @@ pub struct Deployment {
     seen: Option<World>,
     points: Points,
     trail: Trail,
+    /// The effect that is being done: still there where whoever waited for it did not.
+    under_way: Option<Arc<Intent>>,
     failures: Failures,
 }
 
@@ -101,6 +103,7 @@ impl Deployment {
             seen: None,
             points: Points::default(),
             trail: Trail::default(),
+            under_way: None,
             failures: Failures::default(),
         }
     }
@@ -172,6 +175,7 @@ impl Deployment {
         if let Some(Abandoned(failure)) = self.recorder.abandoned() {
             return Err(Stop::Abandoned(failure.clone()));
         }
+        self.give_up_waiting().await?;
         let now = self.now();
         if self.found.is_none() {
             let message = "the deployment has not begun";

@@ -1,6 +1,9 @@
 //! Does one effect: written down before and after, and followed by the model.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{Deployment, Stop};
 use crate::{
@@ -30,6 +33,8 @@ impl Deployment {
         undoing: bool,
     ) -> Result<Done, Abandoned> {
         let intent = self.recorder.begin(draft, self.executor.now()).await?;
+        let intent = Arc::new(intent);
+        self.under_way = Some(intent.clone());
         let report = match &intent.effect {
             Some(effect) => self.act(&intent, effect, undoing).await,
             None => Report::default(),
@@ -44,19 +49,16 @@ impl Deployment {
             ended: self.executor.now(),
         };
         let ended = self.recorder.end(&intent, &outcome).await;
-        let failed = outcome
-            .report
-            .iter()
-            .flat_map(|report| report.failed.keys().cloned());
-        let failed = failed.collect();
+        self.under_way = None;
         if ended.is_ok() {
             self.report(&intent, &settled);
         }
-        self.trail.add(intent, Some(&outcome));
+        self.trail.add(Arc::unwrap_or_clone(intent), Some(&outcome));
         ended?;
+        let report = outcome.report.unwrap_or_default();
         Ok(Done {
             result: settled.result,
-            failed,
+            failed: report.failed.into_keys().collect(),
         })
     }
 

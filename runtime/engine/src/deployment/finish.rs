@@ -45,6 +45,7 @@ impl Deployment {
         if let Some(Abandoned(failure)) = self.recorder.abandoned() {
             return Err(Stop::Abandoned(failure.clone()));
         }
+        self.give_up_waiting().await?;
         result.map_err(Stop::Failed)?;
         self.uninterrupted()?;
         self.failures

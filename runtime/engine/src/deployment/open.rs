@@ -56,6 +56,20 @@ impl Deployment {
         self.undo(cause).await
     }
 
+    /// Ends what nobody waits for any more: a call that was dropped before it was answered. It
+    /// may have happened.
+    pub(super) async fn give_up_waiting(&mut self) -> Result<(), Abandoned> {
+        let Some(intent) = self.under_way.take() else {
+            return Ok(());
+        };
+        let intent = Arc::unwrap_or_clone(intent);
+        self.replay(Record {
+            intent,
+            outcome: None,
+        })
+        .await
+    }
+
     /// Follows one record as if it had just happened.
     async fn replay(&mut self, record: Record) -> Result<(), Abandoned> {
         let Record {
@@ -96,10 +110,7 @@ impl Deployment {
 }
 
 fn cut_off() -> Failure {
-    Failure::new(
-        Code::Interrupted,
-        "the process ended while this was under way",
-    )
+    Failure::new(Code::Interrupted, "it was cut off while it was under way")
 }
 
 /// Taking back is not interrupted.

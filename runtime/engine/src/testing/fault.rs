@@ -38,6 +38,8 @@ pub struct Fault {
     pub targets: Vec<Name>,
     /// Whether it happens all the same.
     pub happens: bool,
+    /// Whether it never answers.
+    pub hangs: bool,
     /// Why.
     pub failure: Failure,
 }
@@ -52,6 +54,7 @@ impl Fault {
             times: 1,
             targets: Vec::new(),
             happens: false,
+            hangs: false,
             failure,
         }
     }
@@ -74,6 +77,13 @@ impl Fault {
     #[must_use]
     pub fn after(mut self, effects: usize) -> Self {
         self.after = effects;
+        self
+    }
+
+    /// It never answers.
+    #[must_use]
+    pub fn hangs(mut self) -> Self {
+        self.hangs = true;
         self
     }
 

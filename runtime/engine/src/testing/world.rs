@@ -251,7 +251,11 @@ impl Executor for MemoryWorld {
     }
 
     async fn execute(&mut self, effect: &Effect, call: &Call) -> Report {
-        self.lock().execute(effect, call)
+        let (report, hangs) = self.lock().execute(effect, call);
+        if hangs {
+            return std::future::pending().await;
+        }
+        report
     }
 
     fn now(&self) -> Timestamp {

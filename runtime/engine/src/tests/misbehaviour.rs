@@ -1,6 +1,6 @@
 //! Strategies that do not behave, and deployments that somebody stops: all end as they began.
 
-use futures::executor::block_on;
+use futures::{FutureExt, executor::block_on};
 
 use super::{
     Stage,
@@ -358,4 +358,44 @@ fn one_without_a_health_check_gets_by_without_one_where_that_is_said() {
         block_on(deployment.finish(Ok(()))),
         Verdict::Succeeded { .. }
     ));
+}
+
+#[test]
+fn a_call_that_was_dropped_may_have_happened_and_is_taken_back() {
+    for (kind, call) in [
+        (Kind::Install, 0),
+        (Kind::Apply, 1),
+        (Kind::Activate, 2),
+        (Kind::AwaitHealthy, 3),
+    ] {
+        for happens in [false, true] {
+            let stage = on_web();
+            let before = stage.snapshot();
+            let mut fault = Fault::new(kind).hangs();
+            fault.happens = happens;
+            stage.world.fault(fault);
+            let mut deployment = stage.deployment();
+            block_on(deployment.begin()).unwrap();
+            let calls = rolling(&["a", "b", "c"]);
+            for done in &calls[..call] {
+                block_on(deployment.perform(done.clone())).unwrap();
+            }
+            let cut = deployment.perform(calls[call].clone()).now_or_never();
+            assert_eq!(cut, None);
+            let failure = Failure::new(Code::Timeout, "the strategy took too long");
+            let verdict = block_on(deployment.finish(Err(failure)));
+            assert!(
+                matches!(verdict, Verdict::RolledBack { .. }),
+                "{kind:?}: {verdict:?}"
+            );
+            assert_eq!(stage.snapshot(), before);
+            assert!(
+                stage
+                    .journal
+                    .records()
+                    .iter()
+                    .all(|record| record.outcome.is_some())
+            );
+        }
+    }
 }

@@ -15,7 +15,8 @@ use crate::{
 };
 
 impl Inner {
-    pub(super) fn execute(&mut self, effect: &Effect, call: &Call) -> Report {
+    /// The report, and whether it is ever given.
+    pub(super) fn execute(&mut self, effect: &Effect, call: &Call) -> (Report, bool) {
         self.now += 10;
         self.deeds.push(Deed {
             effect: effect.clone(),
@@ -29,11 +30,13 @@ impl Inner {
         }
         let mut report = Report::default();
         let mut spared: BTreeSet<Name> = BTreeSet::new();
+        let mut hangs = false;
         for fault in self.broken(effect) {
+            hangs |= fault.hangs;
             if fault.targets.is_empty() {
                 report.failure = Some(fault.failure.clone());
                 if !fault.happens {
-                    return report;
+                    return (report, hangs);
                 }
             }
             for target in fault.targets {
@@ -55,7 +58,7 @@ impl Inner {
         report
             .failed
             .retain(|name, _| about.is_empty() || about.contains(name));
-        report
+        (report, hangs)
     }
 
     fn act(&mut self, effect: &Effect, call: &Call, spared: &BTreeSet<Name>, report: &mut Report) {
