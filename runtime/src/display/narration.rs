@@ -55,8 +55,9 @@ pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
             format!("stage: {stage}"),
             json!({ "stage": stage }),
         ),
+        // The change itself was told already.
         Event::Traffic(traffic) => (
-            Level::Info,
+            Level::Debug,
             format!("traffic: {}", shares(traffic)),
             json!({ "traffic": traffic }),
         ),
@@ -153,9 +154,13 @@ fn ended(intent: &Intent, outcome: &Outcome) -> Option<Sentence> {
         });
     }
     let text = format!("{} ({})", done(intent)?, duration(took));
+    let level = match intent.effect {
+        Some(Effect::ReadTraffic) => Level::Debug,
+        _ => Level::Info,
+    };
     match cut(outcome) {
         0 => Some(Sentence {
-            level: Level::Info,
+            level,
             text,
             context,
         }),
