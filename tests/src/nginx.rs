@@ -71,11 +71,25 @@ reload = ["{PROGRAM}", "-s", "reload"]
             .count()
     }
 
-    /// Tells it to, as `nginx -s reload` does, and waits until it does.
+    /// Tells it to, as `nginx -s reload` does, and waits until no worker is left that knows the
+    /// old configuration only.
     pub fn reload(&self) {
-        let before = self.reloads();
+        let before = self.workers();
         kill_process(self.server.pid(), Signal::HUP).unwrap();
-        wait::until("nginx reloads", || (self.reloads() > before).then_some(()));
+        wait::until("the old workers of nginx have ended", || {
+            let now = self.workers();
+            (!now.is_empty() && !now.iter().any(|worker| before.contains(worker))).then_some(())
+        });
+    }
+
+    fn workers(&self) -> Vec<String> {
+        let master = self.server.pid().as_raw_nonzero();
+        let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children"));
+        children
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect()
     }
 }
 

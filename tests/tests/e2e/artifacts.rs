@@ -25,8 +25,9 @@ fn pack(folder: &Path, release: &str, ending: &str) {
         ".zip" => "import shutil, sys; shutil.make_archive(sys.argv[2], 'zip', sys.argv[1])",
         _ => {
             "import tarfile, sys\n\
-              mode = 'w:gz' if sys.argv[3].endswith('gz') else 'w'\n\
-              tarfile.open(sys.argv[3], mode).add(sys.argv[1], arcname='.')"
+             mode = 'w:gz' if sys.argv[3].endswith('gz') else 'w'\n\
+             with tarfile.open(sys.argv[3], mode) as archive:\n\
+             \x20   archive.add(sys.argv[1], arcname='.')"
         }
     };
     let packed = Command::new("python3")

@@ -1,7 +1,7 @@
 //! What most tests begin with: a fleet on which 1.0 runs, 2.0 ready to go out, and clients
 //! that use the application meanwhile.
 
-use tests::{Counted, Fleet, Load, Mix, Ran, World, load::now_ms};
+use tests::{Counted, Fleet, Load, Mix, Ran, World, load::now_ms, record};
 
 /// Limits that suit a machine where everything is near: a WebSocket that stays open holds a
 /// drain up for its whole length.
@@ -29,6 +29,8 @@ pub(crate) fn behind_the_proxy(members: &[(&str, &str)], more: &str) -> (World, 
 pub(crate) struct Played {
     pub(crate) ran: Ran,
     pub(crate) counted: Counted,
+    /// Where in the deployment requests failed, one line an operation; empty where none did.
+    pub(crate) failed_during: String,
 }
 
 /// Runs the program while clients of these habits use the application.
@@ -45,19 +47,44 @@ pub(crate) fn play(world: &World, fleet: &Fleet, mix: Mix, arguments: &[&str]) -
         ended - began,
         ran.code()
     );
-    Played { ran, counted }
+    let failed_during = match counted.failures().is_empty() {
+        true => String::new(),
+        false => failures_by_operation(world, &counted),
+    };
+    Played {
+        ran,
+        counted,
+        failed_during,
+    }
+}
+
+fn failures_by_operation(world: &World, counted: &Counted) -> String {
+    let mut text = String::new();
+    let entries = record::entries(&shown(world));
+    for (number, entry) in entries.iter().enumerate() {
+        let until = entries
+            .get(number + 1)
+            .map_or(u64::MAX, |next| next.started);
+        let failures = counted.between(entry.started..until).failures().len();
+        if failures > 0 {
+            let (effect, call) = (&entry.effect, &entry.call);
+            text += &format!("{failures} failed during #{} {call} {effect}\n", number + 1);
+        }
+    }
+    text
 }
 
 impl Played {
     /// Panics unless no request failed.
     #[track_caller]
     pub(crate) fn nobody_noticed(&self) {
-        let Self { ran, counted } = self;
-        assert_eq!(
-            counted.failures().len(),
-            0,
-            "requests failed\n{counted}\n{ran}"
-        );
+        let Self {
+            ran,
+            counted,
+            failed_during,
+        } = self;
+        let none = counted.failures().is_empty();
+        assert!(none, "requests failed\n{counted}{failed_during}\n{ran}");
     }
 }
 
