@@ -2,7 +2,7 @@
 //! one step; a request that was decided by the old one just before is decided again.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -249,12 +249,10 @@ impl Router {
             state,
         });
         self.table.store(Arc::clone(&new));
-        let still = |upstream: &Arc<Upstream>| {
-            let mut serving = new.groups.iter().flat_map(|group| &group.serving);
-            serving.any(|each| Arc::ptr_eq(each, upstream))
-        };
+        let serving = new.groups.iter().flat_map(|group| &group.serving);
+        let serving: HashSet<_> = serving.map(Arc::as_ptr).collect();
         for upstream in old.groups.iter().flat_map(|group| &group.serving) {
-            if !still(upstream) {
+            if !serving.contains(&Arc::as_ptr(upstream)) {
                 upstream.dismiss();
             }
         }

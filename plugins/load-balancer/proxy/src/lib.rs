@@ -162,7 +162,9 @@ impl Proxy {
                 logs::info!("the proxy does not answer, and is started");
                 let started = self.start().succeed();
                 started.map_err(|failure| failure.during("the proxy could not be started"))?;
-                request.send()
+                request
+                    .send()
+                    .map_err(|failure| failure.during("the proxy was started, but"))
             }
             answered => answered,
         }

@@ -14,6 +14,7 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let Err(error) = proxy::run(options) else {
+        let _ = writeln!(log, "ended in order");
         return ExitCode::SUCCESS;
     };
     let mut cause: Option<&dyn Error> = Some(&error);

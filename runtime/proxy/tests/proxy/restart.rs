@@ -1,10 +1,15 @@
 //! A new process in place of the old one, and nobody notices.
 
+use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use proxy::Admission;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
     client::{Client, Load, connect},
@@ -17,6 +22,10 @@ pub(crate) const CASES: &[(&str, fn())] = &[
     (
         "what_is_under_way_outlives_a_restart",
         what_is_under_way_outlives_a_restart,
+    ),
+    (
+        "the_second_version_outlives_a_restart",
+        the_second_version_outlives_a_restart,
     ),
     (
         "a_restart_starts_what_does_not_run",
@@ -147,5 +156,41 @@ fn a_stop_lets_requests_end() {
         // Nothing is left in the way of the next one, which goes by the state of the last.
         world.start().await;
         assert_eq!(world.status().await.revision, 1);
+    });
+}
+
+fn the_second_version_outlives_a_restart() {
+    block_on(async {
+        let a = Upstream::start("a").await;
+        let world = World::serving(&[("only", 100.0, &[&a])]).await;
+        let stream = TcpStream::connect(world.address().await).await.unwrap();
+        let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.unwrap();
+        let connection = tokio::spawn(connection);
+        let request = || {
+            let request = Request::get("http://test.example/slow");
+            request.body(Full::<Bytes>::default()).unwrap()
+        };
+        let mut slow = sender.clone();
+        let slow = tokio::spawn(async move { slow.send_request(request()).await });
+        world
+            .until("it is under way", |status| status.totals.active == 1)
+            .await;
+        let status = proxy::restart(&world.options, &program()).await.unwrap();
+        assert!(status.process.predecessor);
+        while !slow.is_finished() {
+            a.go_on();
+            tokio::task::yield_now().await;
+        }
+        let answer = slow.await.unwrap().unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        drop((answer, sender));
+        // The old process has said goodbye, and is not waited for by anybody.
+        connection.await.unwrap().unwrap();
+        world
+            .until("the old process is gone", |status| {
+                !status.process.predecessor
+            })
+            .await;
     });
 }

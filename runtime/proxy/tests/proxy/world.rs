@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -141,7 +142,12 @@ impl Drop for World {
         let admin = self.options.admin.clone();
         // On a thread of its own, since this may be dropped within a runtime.
         let stopped = std::thread::spawn(move || block_on(proxy::stop(&admin)));
-        let _ = stopped.join();
+        let stopped = stopped.join();
+        if std::thread::panicking() {
+            let log = self.directory.path().join("state.json.log");
+            let log = std::fs::read_to_string(log).unwrap_or_default();
+            let _ = writeln!(std::io::stderr(), "stopped: {stopped:?}; its log:\n{log}");
+        }
     }
 }
 
