@@ -1,6 +1,8 @@
 //! A component joined to the host. Each call gets an instance of its own, so nothing leaks from
 //! one call to the next, and what trapped is thrown away.
 
+use std::fmt;
+
 use wasmtime::{
     Engine, Store,
     component::{Instance, InstancePre},
@@ -88,11 +90,27 @@ impl Linked {
 }
 
 fn broken(mut store: Store<State>, error: wasmtime::Error) -> Broken {
+    let state = store.data_mut();
+    let error = state
+        .overrun_behind(&error)
+        .map_or(error, wasmtime::Error::from);
     Broken {
         error,
-        last_words: store.data_mut().take_last_words(),
+        last_words: state.take_last_words(),
     }
 }
+
+/// An interface that a component exports does not have the contract's types.
+#[derive(Debug)]
+pub struct Misfit(wasmtime::Error);
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl std::error::Error for Misfit {}
 
 /// Calls one export of a face: instantiates, looks the face up, calls.
 macro_rules! exported {
@@ -145,8 +163,8 @@ impl Linked {
             Face::Step(indices) => indices.load(&mut *store, instance).map(|_| ()),
             Face::SecretSource(indices) => indices.load(&mut *store, instance).map(|_| ()),
         };
-        fits?;
-        let guest = self.manifest.load(&mut *store, instance)?;
+        let manifest = fits.and_then(|()| self.manifest.load(&mut *store, instance));
+        let guest = manifest.map_err(|error| wasmtime::Error::from(Misfit(error)))?;
         guest.call_describe(&mut *store).await
     }
 

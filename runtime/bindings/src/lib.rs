@@ -28,7 +28,7 @@ pub use contract::exports::deploy::plugin::{
     balancing, checking, deployment_strategy, hosting, keeping, manifest, measuring, notifying,
     working,
 };
-pub use instance::{Broken, Linked};
+pub use instance::{Broken, Linked, Misfit};
 pub use kind::Kind;
 pub use linkers::{LinkError, Linkers};
 pub use state::{Calls, Impure, Limits, Overrun, State};

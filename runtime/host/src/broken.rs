@@ -22,7 +22,7 @@ pub(crate) fn named(name: &str, version: &str, ended: &Ended, doing: &str) -> Fa
             ("over-limit", what, Code::Timeout, true)
         }
         (None, Ended::Broken(broken)) if broken.error.is::<Impure>() => {
-            ("trapped", broken.error.to_string(), Code::Internal, false)
+            ("trapped", Impure.to_string(), Code::Internal, false)
         }
         (None, Ended::Broken(broken)) => {
             let trap = trap(&broken.error);

@@ -6,13 +6,14 @@ use std::{
     thread,
 };
 
-use bindings::{Calls, Kind, Linked, Linkers, State};
+use bindings::{Calls, Kind, Linked, Linkers, Misfit, State};
 use bytes::Bytes;
 use serde_json::Value;
 use wasmtime::{Config, Engine, component::Component};
 
 use crate::{
-    bounds, broken,
+    bounds::{self, Ended},
+    broken,
     cache::Cache,
     compatibility::{self, Incompatible},
     error::HostError,
@@ -221,14 +222,22 @@ fn recognise(source: &PluginSource) -> Result<(), HostError> {
     })
 }
 
+fn undescribed(source: &PluginSource, ended: &Ended) -> HostError {
+    let name = source.name.as_str();
+    match ended {
+        Ended::Broken(broken) if broken.error.is::<Misfit>() => HostError::Incompatible {
+            name: name.to_owned(),
+            reason: Incompatible::Shape(broken.error.root_cause().to_string()),
+        },
+        _ => HostError::Call(broken::named(name, "", ended, "describe itself")),
+    }
+}
+
 async fn describe(source: &PluginSource, linked: &Linked) -> Result<Description, HostError> {
     let call = linked.describe(State::new(Calls::Nobody, bounds::MANIFEST));
     let said = bounds::within(bounds::MANIFEST_TIME, call)
         .await
-        .map_err(|ended| {
-            let name = source.name.as_str();
-            HostError::Call(broken::named(name, "", &ended, "describe itself"))
-        })?;
+        .map_err(|ended| undescribed(source, &ended))?;
     let nonsense = |reason| HostError::Manifest {
         name: source.name.clone(),
         reason,

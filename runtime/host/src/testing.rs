@@ -255,14 +255,12 @@ pub(crate) struct World {
     pub(crate) context: CallContext,
     pub(crate) about: About,
     pub(crate) audit: Arc<Kept>,
-    /// What the machine's relative paths start at.
-    pub(crate) directory: TempDir,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let audit = Arc::new(Kept::default());
-        let directory = tempfile::tempdir().unwrap();
+        let machine = Arc::new(Local::new("here", audit.directory.path()));
         Self {
             services: Services {
                 audit: audit.clone(),
@@ -270,24 +268,35 @@ impl World {
                 secrets: audit.clone(),
                 ..Services::nothing()
             },
-            machine: Arc::new(Local::new("here", directory.path())),
+            machine,
             context: CallContext::new("d1/7"),
             about: About::default(),
             audit,
-            directory,
         }
     }
 }
 
 /// Keeps what it hears, and knows three secrets.
-#[derive(Default)]
 pub(crate) struct Kept {
+    /// What the machine's relative paths start at; lives as long as the call.
+    pub(crate) directory: TempDir,
     pub(crate) entries: Mutex<Vec<AuditEntry>>,
     pub(crate) lines: Mutex<Vec<LogLine>>,
     pub(crate) hook: Mutex<String>,
 }
 
 pub(crate) const TOKEN: &str = "s3cr3t/+\"värde\"";
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            entries: Mutex::default(),
+            lines: Mutex::default(),
+            hook: Mutex::default(),
+        }
+    }
+}
 
 impl Kept {
     pub(crate) fn last(&self) -> AuditEntry {

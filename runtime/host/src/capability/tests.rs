@@ -44,7 +44,7 @@ async fn under_way(guest: Guest, settings: Value, world: World) -> CallState {
 #[tokio::test]
 async fn files_live_below_their_root() {
     let world = World::new();
-    let directory = world.directory.path().to_owned();
+    let directory = world.audit.directory.path().to_owned();
     let audit = Arc::clone(&world.audit);
     fs::write(directory.join("outside"), "private").unwrap();
     let call =
@@ -75,7 +75,7 @@ async fn files_live_below_their_root() {
 #[tokio::test]
 async fn a_file_with_a_secret_is_its_owners_alone() {
     let world = World::new();
-    let (directory, audit) = (world.directory.path().to_owned(), Arc::clone(&world.audit));
+    let (directory, audit) = (world.audit.directory.path().to_owned(), Arc::clone(&world.audit));
     let settings = json!({
         "marked": { "secret": "TOKEN", "use": ["file"] },
         "unmarked": { "secret": "HOOK" },
@@ -122,7 +122,7 @@ async fn variables_and_directories_are_the_operators() {
         "token": { "secret": "TOKEN", "use": ["environment"] },
         "directory": "work/{target}",
     });
-    fs::create_dir_all(world.directory.path().join("work/one")).unwrap();
+    fs::create_dir_all(world.audit.directory.path().join("work/one")).unwrap();
     let guest = Guest::new(Kind::Step).asking("commands", "env").asking("commands", "cat");
     let call = under_way(guest, settings, world).await;
     let with = |name: &str, value: &str| Command {
@@ -163,7 +163,7 @@ async fn this_program_has_a_name() {
 #[tokio::test]
 async fn all_is_checked_before_the_first_step_runs() {
     let world = World::new();
-    let directory = world.directory.path().to_owned();
+    let directory = world.audit.directory.path().to_owned();
     let guest = Guest::new(Kind::Step).asking("files", "write:app").asking("commands", "false");
     let call = under_way(guest, json!({}), world).await;
     let denied = call
@@ -213,7 +213,7 @@ async fn all_is_checked_before_the_first_step_runs() {
 #[tokio::test]
 async fn a_program_in_the_background_is_started_and_stopped() {
     let world = World::new();
-    let directory = world.directory.path().to_owned();
+    let directory = world.audit.directory.path().to_owned();
     let guest =
         Guest::new(Kind::Step).asking("files", "write:app").asking("commands", "sleep 1000");
     let call = under_way(guest, json!({}), world).await;
@@ -240,7 +240,7 @@ async fn a_program_in_the_background_is_started_and_stopped() {
 #[tokio::test]
 async fn byte_streams_go_where_they_were_granted() {
     let world = World::new();
-    let path = world.directory.path().join("s.sock");
+    let path = world.audit.directory.path().join("s.sock");
     let listener = UnixListener::bind(&path).unwrap();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {

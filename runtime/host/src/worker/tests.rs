@@ -84,19 +84,18 @@ async fn what_a_guest_does_to_itself_names_it() {
 
 #[tokio::test]
 async fn more_than_a_guest_has_cannot_be_handed_over() {
-    // A failure whose message lies in four gigabytes, and one whose details are as long as all
-    // of the guest's memory, said twice.
+    // A failure whose message is four gigabytes long, and so cannot be; and one with a message
+    // of most of the memory that a guest can have.
     let long = "(i32.store8 (i32.const 64) (i32.const 1))
         (i32.store (i32.const 76) (i32.const 0)) (i32.store (i32.const 80) (i32.const -1))
         i32.const 64";
     let failure = ended(Guest::new(Kind::Notifier).doing(long)).await;
     assert_eq!(failure.details["ended"], "trapped", "{failure}");
-    // 64 MiB less a little, twice over: more than may cross at once.
-    let twice = "(drop (memory.grow (i32.const 900)))
+    let large = "(drop (memory.grow (i32.const 900)))
         (i32.store8 (i32.const 64) (i32.const 1))
         (i32.store (i32.const 76) (i32.const 0)) (i32.store (i32.const 80) (i32.const 50000000))
         i32.const 64";
-    let failure = ended(Guest::new(Kind::Notifier).doing(twice)).await;
+    let failure = ended(Guest::new(Kind::Notifier).doing(large)).await;
     assert_eq!(failure.details["ended"], "over-limit", "{failure}");
     assert!(failure.message.contains("more than 16 MiB at once"), "{failure}");
 }

@@ -333,7 +333,7 @@ async fn silence_refusal_and_garbage_are_failures_of_their_own_kinds() {
 #[tokio::test]
 async fn the_machines_socket_is_an_origin() {
     let world = World::new();
-    let listener = UnixListener::bind(world.directory.path().join("admin.sock")).unwrap();
+    let listener = UnixListener::bind(world.audit.directory.path().join("admin.sock")).unwrap();
     let (tell, mut asked) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
