@@ -106,7 +106,7 @@ impl System {
                 bytes: canonical.into(),
             },
             strategy,
-            pins: catalogue.iter().map(pin).collect(),
+            pins: pins(&catalogue),
             notifiers: maker.notifiers()?,
             checks: maker.checks(&targets)?,
             steps: maker.steps(&targets)?,
@@ -460,7 +460,7 @@ fn services(
     log: Arc<PluginLog>,
 ) -> Services {
     let contents = site.contents();
-    let mut artifacts = Artifacts::new(&site.folder, known);
+    let mut artifacts = Artifacts::new(&site.folder, &site.state, known);
     if let Some(found) = found {
         artifacts.add(found);
     }
@@ -504,6 +504,17 @@ fn executable() -> Option<String> {
     std::env::current_exe()
         .ok()
         .and_then(|path| path.to_str().map(str::to_owned))
+}
+
+/// Every plugin in use, each once however many sections use it.
+fn pins(catalogue: &Catalogue) -> Vec<PluginPin> {
+    let mut pins = Vec::new();
+    for pin in catalogue.iter().map(pin) {
+        if !pins.contains(&pin) {
+            pins.push(pin);
+        }
+    }
+    pins
 }
 
 fn pin(used: &Used) -> PluginPin {

@@ -9,6 +9,7 @@ mod catalogue;
 mod cli;
 mod course;
 mod display;
+mod download;
 mod exit;
 mod fleet;
 mod interrupt;

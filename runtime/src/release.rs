@@ -12,6 +12,7 @@ use machines::{Artifact, ArtifactError, ArtifactSource, ErrorKind, MachineError}
 use store::{KnownRelease, ReleaseQuery};
 
 use crate::{
+    download,
     report::{Problem, Reason},
     site::Site,
     system,
@@ -46,7 +47,11 @@ pub(crate) async fn find(site: &Site, version: &str, anew: bool) -> Result<Found
     let contents = site.contents();
     let template = &contents.release.artifact;
     let artifact = template.replace(VERSION, version);
-    let opened = open(site.folder.join(&artifact))
+    let place = download::place(&site.folder, &site.state, &artifact);
+    if download::is_address(&artifact) {
+        download::fetch(&artifact, &place).await?;
+    }
+    let opened = open(place)
         .await
         .map_err(|error| unusable(&error, template, version))?;
     let digest = opened.digest().to_owned();
@@ -122,18 +127,20 @@ fn id(version: &str, at: Timestamp) -> Name {
 /// The artifacts of the releases of one deployment, opened when first needed.
 pub(crate) struct Artifacts {
     folder: PathBuf,
+    state: PathBuf,
     named: BTreeMap<String, String>,
     opened: Mutex<BTreeMap<String, Arc<Artifact>>>,
 }
 
 impl Artifacts {
     /// Knows where the artifacts of `releases` were found when they were first deployed.
-    pub(crate) fn new(folder: &Path, releases: &[KnownRelease]) -> Self {
+    pub(crate) fn new(folder: &Path, state: &Path, releases: &[KnownRelease]) -> Self {
         let named = releases
             .iter()
             .map(|known| (known.release.id.to_string(), known.artifact.clone()));
         Self {
             folder: folder.to_owned(),
+            state: state.to_owned(),
             named: named.collect(),
             opened: Mutex::default(),
         }
@@ -173,7 +180,7 @@ impl ArtifactSource for Artifacts {
             let text = format!("nothing is known of a release `{release}`");
             return Err(MachineError::new(ErrorKind::Missing, text));
         };
-        let artifact = Arc::new(open(self.folder.join(named)).await?);
+        let artifact = Arc::new(open(download::place(&self.folder, &self.state, named)).await?);
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(opened.entry(release.to_owned()).or_insert(artifact).clone())
     }
