@@ -208,17 +208,23 @@ fn minimum(fleet: &Fleet, wanted: &Distribution, change: Change) -> Result<(), F
         |place: &usize| fleet.serves(*place, fleet.distribution()) && !fleet.serves(*place, wanted);
     let places: Vec<usize> = fleet.places().filter(stops).collect();
     let names = fleet.names(&places);
-    let what = match change {
-        Change::Drain => "draining",
-        Change::Split | Change::Restore => "taking the traffic from",
-        Change::Undo => "taking the traffic back from",
+    let (what, advice) = match change {
+        Change::Drain => ("draining", "take fewer at a time, or set `minimum-serving`"),
+        Change::Split | Change::Restore => (
+            "taking the traffic from",
+            "take fewer at a time, or set `minimum-serving`",
+        ),
+        Change::Undo => (
+            "taking the traffic back from",
+            "mend the others, or take it from them by hand, and roll back again",
+        ),
     };
     Err(refusal(
         "minimum-serving",
         &names,
         format!(
             "{what} {} would leave {} serving, and {minimum} must ({} served when the deployment \
-             began); take fewer at a time, or set `minimum-serving`",
+             began); {advice}",
             phrase::names(names.iter().copied()),
             phrase::targets(after),
             fleet.serving_at_start(),

@@ -181,6 +181,23 @@ impl MemoryWorld {
         self.lock().faults.push((fault, 0));
     }
 
+    /// Somebody takes the traffic from whatever runs that release.
+    pub fn drain_by_hand(&self, release: &str) {
+        let mut inner = self.lock();
+        let Inner {
+            states, traffic, ..
+        } = &mut *inner;
+        for (name, state) in states {
+            if state
+                .active
+                .as_ref()
+                .is_some_and(|active| *active == release)
+            {
+                traffic.admissions.insert(name.clone(), Admission::Draining);
+            }
+        }
+    }
+
     /// Nothing goes wrong any more.
     pub fn mend(&self) {
         let mut inner = self.lock();
