@@ -109,7 +109,8 @@ pub trait Operations: Send {
     async fn perform(&mut self, operation: Operation) -> Result<Answer, Failure>;
 
     /// Whether nothing will be answered any more: the strategy went on calling after it was
-    /// told to end, or the record can no longer be kept. Whoever runs the strategy stops it.
+    /// told to end, or the record can no longer be kept. Whoever runs the strategy stops it;
+    /// a call that is made all the same may stay without an answer for ever.
     fn over(&self) -> bool;
 }
 

@@ -125,29 +125,33 @@ fn run(seed: u64) -> &'static str {
     check(&stage, &before, &verdict, &run);
     let end = kind(&verdict);
     if matches!(verdict, Verdict::Stuck { .. }) {
-        // Once the world is whole again, it goes back to the end.
-        stage.world.mend();
-        let mut verdict = stage.roll_back();
-        if let Verdict::Stuck { differences, .. } = &verdict {
-            // Targets that were not well when they were drained are well now, and would be
-            // missed: so it says, and a person can decide.
-            let told = differences.join("\n");
-            assert!(
-                told.contains("take it from them by hand"),
-                "{run}: {told}\n{}",
-                stage.told()
-            );
-            stage.world.drain_by_hand("v2");
-            verdict = stage.roll_back();
-        }
-        assert!(
-            matches!(verdict, Verdict::RolledBack { .. }),
-            "{run}: {verdict:?}\n{}",
-            stage.told()
-        );
+        try_again(&stage, &run);
         assert_eq!(stage.snapshot(), before, "{run}, tried again");
     }
     end
+}
+
+/// Once the world is whole again, it goes back to the end.
+fn try_again(stage: &Stage, run: &str) {
+    stage.world.mend();
+    let mut verdict = stage.roll_back();
+    if let Verdict::Stuck { differences, .. } = &verdict {
+        // Targets that were not well when they were drained are well now, and would be
+        // missed: so it says, and a person can decide.
+        let told = differences.join("\n");
+        assert!(
+            told.contains("take it from them by hand"),
+            "{run}: {told}\n{}",
+            stage.told()
+        );
+        stage.world.drain_by_hand("v2");
+        verdict = stage.roll_back();
+    }
+    assert!(
+        matches!(verdict, Verdict::RolledBack { .. }),
+        "{run}: {verdict:?}\n{}",
+        stage.told()
+    );
 }
 
 fn step(at: Point, each: bool) -> StepRule {
