@@ -63,14 +63,17 @@ pub(crate) fn bundled(plugin: &bundle::Bundled) -> PluginSource {
     }
 }
 
-/// A plugin from a file.
+/// A plugin from a file: a component, or the module that cargo leaves for
+/// `wasm32-unknown-unknown`, of which one is made here. Its digest is that of the component.
 pub(crate) fn from_file(
     name: &str,
     kind: Option<host::Kind>,
     path: &Path,
 ) -> Result<PluginSource, String> {
-    let wasm = std::fs::read(path)
+    let read = std::fs::read(path)
         .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let wasm = component(read)
+        .map_err(|error| format!("{} cannot be made a component: {error:#}", path.display()))?;
     Ok(PluginSource {
         name: name.to_owned(),
         kind,
@@ -78,6 +81,16 @@ pub(crate) fn from_file(
         wasm: Bytes::from(wasm),
         bundled: false,
     })
+}
+
+fn component(wasm: Vec<u8>) -> Result<Vec<u8>, impl std::fmt::Display> {
+    /// How every core module begins; a component has another number after its name.
+    const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+    if !wasm.starts_with(CORE_MODULE) {
+        return Ok(wasm);
+    }
+    let mut encoder = wit_component::ComponentEncoder::default();
+    encoder.module(&wasm).and_then(|encoder| encoder.encode())
 }
 
 /// `sha256:` and 64 hexadecimal digits.

@@ -38,7 +38,20 @@ pub(crate) fn user() -> String {
     let named = ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+    let uid = rustix::process::getuid().as_raw();
+    named.or_else(|| in_passwd(uid)).unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// The name of a user in the system's own list.
+fn in_passwd(uid: u32) -> Option<String> {
+    let list = std::fs::read_to_string("/etc/passwd").ok()?;
+    let uid = uid.to_string();
+    let named = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?.to_owned();
+        (fields.nth(1) == Some(&uid)).then_some(name)
+    };
+    list.lines().find_map(named)
 }
 
 /// The name of this host.

@@ -76,7 +76,7 @@ pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
         ),
         Event::Undoing { cause } => (
             Level::Error,
-            format!("taking everything back: {cause}"),
+            "taking everything back".to_owned(),
             json!({ "cause": cause }),
         ),
         Event::Health {
