@@ -19,6 +19,7 @@ use std::{
 };
 
 use proxy::{Admin, Options};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// Workers of the proxy and of nginx.
@@ -79,12 +80,12 @@ struct Measured {
     p99_ms: f64,
 }
 
-/// A process, killed with this.
+/// A process, ended with this: asked to, so that nginx's workers end with it.
 struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
         let _ = self.0.wait();
     }
 }
@@ -169,8 +170,9 @@ impl Load {
             let line = text
                 .lines()
                 .find_map(|line| line.trim().strip_prefix(label));
+            let errors = String::from_utf8_lossy(&output.stderr);
             line.map(str::trim)
-                .ok_or_else(|| io::Error::other(format!("wrk said:\n{text}")))
+                .ok_or_else(|| io::Error::other(format!("wrk said:\n{text}{errors}")))
         };
         let rate = after("Requests/sec:")?.parse().map_err(io::Error::other)?;
         let p99_ms = in_ms(after("99%")?).ok_or_else(|| io::Error::other("no p99"))?;
