@@ -16,7 +16,10 @@ mod instance;
 mod kind;
 mod linkers;
 mod state;
-#[expect(unreachable_pub, reason = "the generated code exports its resources again")]
+#[expect(
+    unreachable_pub,
+    reason = "the generated code exports its resources again"
+)]
 mod wasi;
 
 pub use calls::{Answer, HeldLock, Lease, Outcome, StrategyCalls, WorkerCalls};

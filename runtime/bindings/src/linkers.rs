@@ -59,9 +59,7 @@ impl Linkers {
         let pre = if has_wasi {
             let mut linker = shared.clone();
             wasi::add_to_linker(&mut linker).map_err(LinkError)?;
-            linker
-                .define_unknown_imports_as_traps(component)
-                .map_err(LinkError)?;
+            wasi::trap_the_rest(&mut linker, component, &self.engine).map_err(LinkError)?;
             linker.instantiate_pre(component)
         } else {
             shared.instantiate_pre(component)

@@ -112,7 +112,8 @@ impl Plugin {
     /// the plugin does not answer.
     pub async fn check(&self, settings: &Value) -> Result<Vec<SettingsProblem>, Failure> {
         let sealed = crate::secret::with_placeholders(settings);
-        let found = self.validator()?.problems(&sealed);
+        let schema = &self.inner.description.settings_schema;
+        let found = self.validator()?.problems(schema, &sealed);
         if !found.is_empty() {
             return Ok(found);
         }

@@ -143,11 +143,17 @@ impl Sealed {
     }
 }
 
+/// The random part of placeholders that stand for no value.
+const NOTHING: &str = "0000000000000000";
+
 /// The settings with a placeholder that stands for no value, the same in every run.
 pub(crate) fn with_placeholders(settings: &Value) -> Value {
-    replace(settings, &|name| {
-        Some(placeholder(name, "0000000000000000"))
-    })
+    replace(settings, &|name| Some(placeholder(name, NOTHING)))
+}
+
+/// Whether a text is what [`with_placeholders`] puts in a secret's place.
+pub(crate) fn is_placeholder(text: &str) -> bool {
+    text.starts_with("secret-") && text.ends_with(NOTHING)
 }
 
 /// Only what passes through URLs, headers and file names as it is.

@@ -163,7 +163,10 @@ impl engine::Strategy for StrategyPlugin {
 
 /// The failure of a strategy that is not asked to end any more, but ended.
 fn stopped(plugin: &Plugin) -> Failure {
-    let failure = Failure::new(Code::Interrupted, "was stopped, since the deployment is over");
+    let failure = Failure::new(
+        Code::Interrupted,
+        "was stopped, since the deployment is over",
+    );
     broken::refused(plugin, failure)
 }
 

@@ -101,10 +101,7 @@ impl Guest {
     }
 
     /// Builds it against a changed contract: each file's name and text.
-    pub(crate) fn against(
-        mut self,
-        change: impl Fn(&str, String) -> String + 'static,
-    ) -> Self {
+    pub(crate) fn against(mut self, change: impl Fn(&str, String) -> String + 'static) -> Self {
         self.contract = Box::new(change);
         self
     }
@@ -127,14 +124,27 @@ impl Guest {
         for (name, text) in texts {
             sources.push_str(&name, text);
         }
-        let package = resolve.push_group(sources.parse().map_err(|(_, error)| error).unwrap()).unwrap();
-        let world = resolve.select_world(&[package], Some(self.kind.as_str())).unwrap();
-        let version = resolve.packages[package].name.version.clone().unwrap().to_string();
+        let package = resolve
+            .push_group(sources.parse().map_err(|(_, error)| error).unwrap())
+            .unwrap();
+        let world = resolve
+            .select_world(&[package], Some(self.kind.as_str()))
+            .unwrap();
+        let version = resolve.packages[package]
+            .name
+            .version
+            .clone()
+            .unwrap()
+            .to_string();
         let mut module = wat::parse_str(self.text(&version)).unwrap();
         wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
             .unwrap();
-        let component =
-            ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap();
+        let component = ComponentEncoder::default()
+            .module(&module)
+            .unwrap()
+            .validate(true)
+            .encode()
+            .unwrap();
         Bytes::from(component)
     }
 
@@ -145,7 +155,11 @@ impl Guest {
             .iter()
             .enumerate()
             .map(|(index, (name, parameters))| {
-                let body = if index == 0 { self.body.as_str() } else { "i32.const 0" };
+                let body = if index == 0 {
+                    self.body.as_str()
+                } else {
+                    "i32.const 0"
+                };
                 let interface = self.kind.interface();
                 let parameters = self.parameters.filter(|_| index == 0).unwrap_or(parameters);
                 format!(
@@ -198,7 +212,12 @@ impl Guest {
         words.extend([(DESCRIPTION + 48) as u32, self.requests.len() as u32]);
         words.extend(place(&self.details));
         for request in &self.requests {
-            let texts = [&request.capability, &request.scope, &request.purpose, &request.reason];
+            let texts = [
+                &request.capability,
+                &request.scope,
+                &request.purpose,
+                &request.reason,
+            ];
             for text in texts {
                 words.extend(place(text));
             }
@@ -217,14 +236,28 @@ impl Guest {
 
     /// Loads it as one that comes with the program, or as one that does not.
     pub(crate) async fn load(&self, bundled: bool) -> Plugin {
-        host().load(PluginSource { bundled, ..self.source() }).await.unwrap()
+        host()
+            .load(PluginSource {
+                bundled,
+                ..self.source()
+            })
+            .await
+            .unwrap()
     }
 
     /// Sets it to work in a directory of its own.
-    pub(crate) async fn at_work(&self, bundled: bool, settings: Value, services: Services) -> Worker {
+    pub(crate) async fn at_work(
+        &self,
+        bundled: bool,
+        settings: Value,
+        services: Services,
+    ) -> Worker {
         let plugin = self.load(bundled).await;
         let machine = Arc::new(Local::new("here", std::env::temp_dir()));
-        let assignment = Assignment { settings, ..Assignment::new(machine) };
+        let assignment = Assignment {
+            settings,
+            ..Assignment::new(machine)
+        };
         Worker::new(plugin, assignment, services)
     }
 }
@@ -233,18 +266,23 @@ impl Guest {
     /// A call of it that is under way, with what the capabilities are tested with.
     pub(crate) async fn under_way(&self, settings: Value, world: World) -> CallState {
         let plugin = self.load(true).await;
-        let sealed = Sealed::new(&settings, world.services.secrets.as_ref()).await.unwrap();
+        let sealed = Sealed::new(&settings, world.services.secrets.as_ref())
+            .await
+            .unwrap();
         let assignment = Assignment {
             settings,
             executable: Some("/opt/runtime".into()),
             ..Assignment::new(Arc::clone(&world.machine))
         };
         let (machine, services) = (world.machine, world.services);
-        CallState::new(plugin, Arc::new(assignment), machine, services, Arc::new(sealed)).during(
-            world.context,
-            world.about,
-            Duration::from_secs(20),
+        CallState::new(
+            plugin,
+            Arc::new(assignment),
+            machine,
+            services,
+            Arc::new(sealed),
         )
+        .during(world.context, world.about, Duration::from_secs(20))
     }
 }
 
@@ -322,7 +360,10 @@ impl Secrets for Kept {
         match name {
             "TOKEN" => Ok(TOKEN.into()),
             "HOOK" => Ok(self.hook.lock().unwrap().clone()),
-            _ => Err(Failure::new(Code::Missing, format!("there is no secret `{name}`"))),
+            _ => Err(Failure::new(
+                Code::Missing,
+                format!("there is no secret `{name}`"),
+            )),
         }
     }
 }
@@ -341,9 +382,11 @@ fn request(capability: &str, scope: &str, purpose: &str) -> Request {
 fn functions(kind: Kind) -> &'static [(&'static str, &'static str)] {
     match kind {
         Kind::Strategy => &[("run", "i32")],
-        Kind::LoadBalancer => {
-            &[("read", "i32 i32 i32 i32"), ("apply", "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32"), ("traits", "i32 i32")]
-        }
+        Kind::LoadBalancer => &[
+            ("read", "i32 i32 i32 i32"),
+            ("apply", "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32"),
+            ("traits", "i32 i32"),
+        ],
         Kind::HealthCheck => &[("check", "i32")],
         Kind::Notifier => &[("notify", "i32")],
         Kind::Step => &[("run", "i32"), ("undo", "i32")],
@@ -354,7 +397,13 @@ fn functions(kind: Kind) -> &'static [(&'static str, &'static str)] {
 
 pub(crate) fn source(wasm: Bytes) -> PluginSource {
     let digest = format!("sha256:{}", hex(&Sha256::digest(&wasm)));
-    PluginSource { name: "guest".into(), kind: None, wasm, digest, bundled: false }
+    PluginSource {
+        name: "guest".into(),
+        kind: None,
+        wasm,
+        digest,
+        bundled: false,
+    }
 }
 
 /// A host without a cache.

@@ -6,14 +6,20 @@ use super::*;
 use crate::{Host, HostOptions, Kind, testing::Guest};
 
 fn host(directory: &Path) -> Host {
-    Host::new(HostOptions { cache_directory: Some(directory.to_owned()) }).unwrap()
+    Host::new(HostOptions {
+        cache_directory: Some(directory.to_owned()),
+    })
+    .unwrap()
 }
 
 fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == ending))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == ending)
+        })
         .collect();
     found.sort();
     found
@@ -25,10 +31,19 @@ async fn a_warm_start_neither_compiles_nor_asks() {
     let cache = directory.path().join("deep/runtime");
     let guest = Guest::new(Kind::Notifier).asking("http", "{url}");
     let first = host(&cache).load(guest.source()).await.unwrap();
-    assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
-    assert_eq!((files(&cache, "cwasm").len(), files(&cache, "json").len()), (1, 1));
+    assert_eq!(
+        fs::metadata(&cache).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+    assert_eq!(
+        (files(&cache, "cwasm").len(), files(&cache, "json").len()),
+        (1, 1)
+    );
     // With nothing to compile, only the cache can have it.
-    let without = crate::PluginSource { wasm: bytes::Bytes::new(), ..guest.source() };
+    let without = crate::PluginSource {
+        wasm: bytes::Bytes::new(),
+        ..guest.source()
+    };
     let second = host(&cache).load(without).await.unwrap();
     assert_eq!(first.description(), second.description());
 }
@@ -71,7 +86,11 @@ async fn a_cache_that_cannot_be_written_is_no_error() {
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
     let guest = Guest::new(Kind::Notifier);
-    for impossible in [file.clone(), file.join("below"), PathBuf::from("/proc/nowhere")] {
+    for impossible in [
+        file.clone(),
+        file.join("below"),
+        PathBuf::from("/proc/nowhere"),
+    ] {
         host(&impossible).load(guest.source()).await.unwrap();
     }
 }
@@ -83,13 +102,19 @@ async fn what_others_can_write_is_not_run() {
     let guest = Guest::new(Kind::Notifier);
     host(&cache).load(guest.source()).await.unwrap();
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
-    let without = crate::PluginSource { wasm: bytes::Bytes::new(), ..guest.source() };
+    let without = crate::PluginSource {
+        wasm: bytes::Bytes::new(),
+        ..guest.source()
+    };
     host(&cache).load(without).await.unwrap_err();
     host(&cache).load(guest.source()).await.unwrap();
     // What others could only read is closed to them.
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).unwrap();
     host(&cache).load(guest.source()).await.unwrap();
-    assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(
+        fs::metadata(&cache).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
 }
 
 #[tokio::test]
@@ -103,13 +128,26 @@ async fn many_at_once_do_not_harm_each_other() {
     for loaded in futures::future::join_all(loads).await {
         loaded.unwrap();
     }
-    assert_eq!((files(directory.path(), "cwasm").len(), files(directory.path(), "json").len()), (1, 1));
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing temporary is left");
+    assert_eq!(
+        (
+            files(directory.path(), "cwasm").len(),
+            files(directory.path(), "json").len()
+        ),
+        (1, 1)
+    );
+    assert_eq!(
+        fs::read_dir(directory.path()).unwrap().count(),
+        2,
+        "nothing temporary is left"
+    );
 }
 
 #[test]
 fn a_digest_never_names_a_path() {
-    let cache = Cache { directory: PathBuf::from("/cache"), key: "key".into() };
+    let cache = Cache {
+        directory: PathBuf::from("/cache"),
+        key: "key".into(),
+    };
     for digest in ["../../etc/passwd", "sha256:../../x", "", "sha256:"] {
         let (entry, code) = cache.paths(digest);
         assert_eq!(entry.parent(), Some(Path::new("/cache")), "{digest}");

@@ -93,7 +93,9 @@ impl CallState {
             Ok(()) => Ok(()),
             Err(denied) => {
                 let written = self.names().written_paths();
-                let named = written.iter().any(|scope| scope.covers(path, false).is_some());
+                let named = written
+                    .iter()
+                    .any(|scope| scope.covers(path, false).is_some());
                 if named { Ok(()) } else { Err(denied.into()) }
             }
         }

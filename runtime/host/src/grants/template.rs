@@ -112,7 +112,9 @@ impl Names<'_> {
         let mut texts = Vec::new();
         collect(self.settings, &mut texts);
         let patterns = texts.into_iter().flat_map(|text| self.expand(text));
-        patterns.filter_map(|pattern| FileScope::new(false, &pattern)).collect()
+        patterns
+            .filter_map(|pattern| FileScope::new(false, &pattern))
+            .collect()
     }
 
     /// What stands for a name in a scope.

@@ -37,7 +37,12 @@ async fn sealed() -> Sealed {
 }
 
 fn placeholder_of<'a>(sealed: &'a Sealed, name: &str) -> &'a str {
-    &sealed.secrets.iter().find(|secret| secret.name == name).unwrap().placeholder
+    &sealed
+        .secrets
+        .iter()
+        .find(|secret| secret.name == name)
+        .unwrap()
+        .placeholder
 }
 
 fn origin(url: &str) -> crate::grants::Origin {
@@ -50,21 +55,34 @@ async fn a_plugin_sees_placeholders_alone() {
     assert!(!sealed.text.contains("s3cr3t") && !sealed.text.contains("hooks.example.com"));
     let hook = sealed.settings["hook"].as_str().unwrap();
     assert!(hook.starts_with("secret-HOOK-"), "{hook}");
-    assert_eq!(sealed.settings["nested"][0]["password"], sealed.settings["token"]);
+    assert_eq!(
+        sealed.settings["nested"][0]["password"],
+        sealed.settings["token"]
+    );
     // A table with more in it is a table.
     assert_eq!(sealed.settings["table"]["more"], 1);
     assert_eq!(sealed.revealed["hook"], HOOK);
-    let again = super::Sealed::new(&json!({ "hook": { "secret": "HOOK" } }), &Known).await.unwrap();
-    assert_ne!(again.settings["hook"], sealed.settings["hook"], "nobody can guess it");
+    let again = super::Sealed::new(&json!({ "hook": { "secret": "HOOK" } }), &Known)
+        .await
+        .unwrap();
+    assert_ne!(
+        again.settings["hook"], sealed.settings["hook"],
+        "nobody can guess it"
+    );
     assert_eq!(
-        url::Url::parse(&format!("https://x/{hook}?{hook}")).unwrap().as_str(),
+        url::Url::parse(&format!("https://x/{hook}?{hook}"))
+            .unwrap()
+            .as_str(),
         format!("https://x/{hook}?{hook}"),
     );
 }
 
 #[tokio::test]
 async fn a_secret_that_is_not_there_is_named() {
-    let failure = Sealed::new(&json!([{ "secret": "NO" }]), &Known).await.err().unwrap();
+    let failure = Sealed::new(&json!([{ "secret": "NO" }]), &Known)
+        .await
+        .err()
+        .unwrap();
     assert_eq!(failure.code, Code::Missing);
 }
 
@@ -75,7 +93,9 @@ async fn a_value_is_written_as_its_place_wants_it() {
     let there = origin("https://a.example");
     let put = |writing| {
         let mut used = Vec::new();
-        let text = sealed.into_request(&format!("<{token}>"), writing, &there, &mut used).unwrap();
+        let text = sealed
+            .into_request(&format!("<{token}>"), writing, &there, &mut used)
+            .unwrap();
         assert_eq!(used, ["TOKEN"]);
         text
     };
@@ -84,7 +104,9 @@ async fn a_value_is_written_as_its_place_wants_it() {
     assert_eq!(put(Writing::Form), "<s3cr3t%2F%2B%22v%C3%A4rde%22>");
     let body = format!("\u{0}{token}{token}").into_bytes();
     let mut used = Vec::new();
-    let body = sealed.into_body(body, Writing::Plain, &there, &mut used).unwrap();
+    let body = sealed
+        .into_body(body, Writing::Plain, &there, &mut used)
+        .unwrap();
     assert_eq!(body, format!("\u{0}{TOKEN}{TOKEN}").into_bytes());
 }
 
@@ -93,15 +115,26 @@ async fn a_url_goes_to_its_own_origin_alone() {
     let sealed = sealed().await;
     let hook = placeholder_of(&sealed, "HOOK");
     let mut used = Vec::new();
-    assert_eq!(sealed.into_url(&format!("{hook}/more"), &mut used), format!("{HOOK}/more"));
+    assert_eq!(
+        sealed.into_url(&format!("{hook}/more"), &mut used),
+        format!("{HOOK}/more")
+    );
     sealed.may_go(&used, &origin(HOOK)).unwrap();
-    for elsewhere in ["https://evil.example", "http://hooks.example.com", "https://hooks.example.com:1"] {
+    for elsewhere in [
+        "https://evil.example",
+        "http://hooks.example.com",
+        "https://hooks.example.com:1",
+    ] {
         let failure = sealed.may_go(&used, &origin(elsewhere)).unwrap_err();
         assert_eq!(failure.code, Code::Denied);
         let mut used = Vec::new();
         let there = origin(elsewhere);
-        sealed.into_request(hook, Writing::Plain, &there, &mut used).unwrap_err();
-        sealed.into_body(hook.into(), Writing::Plain, &there, &mut used).unwrap_err();
+        sealed
+            .into_request(hook, Writing::Plain, &there, &mut used)
+            .unwrap_err();
+        sealed
+            .into_body(hook.into(), Writing::Plain, &there, &mut used)
+            .unwrap_err();
         assert!(used.is_empty());
     }
     // As a part of another URL it is escaped.
@@ -116,12 +149,18 @@ async fn a_url_goes_to_its_own_origin_alone() {
 #[tokio::test]
 async fn files_and_programs_only_where_the_operator_marked_it() {
     let sealed = sealed().await;
-    let (token, hook) = (placeholder_of(&sealed, "TOKEN"), placeholder_of(&sealed, "HOOK"));
+    let (token, hook) = (
+        placeholder_of(&sealed, "TOKEN"),
+        placeholder_of(&sealed, "HOOK"),
+    );
     let text = format!("{token} {hook}");
     let expected = format!("{TOKEN} {hook}");
     // The token was marked for files in one place, for programs in another.
     assert_eq!(sealed.into_file(text.clone().into()).0, expected.as_bytes());
-    assert_eq!(sealed.into_input(text.clone().into()).0, expected.as_bytes());
+    assert_eq!(
+        sealed.into_input(text.clone().into()).0,
+        expected.as_bytes()
+    );
     let (value, used) = sealed.into_environment(text);
     assert_eq!((value, used), (expected, vec!["TOKEN".to_owned()]));
 }
@@ -172,11 +211,17 @@ async fn failures_and_what_was_shown_are_redacted_too() {
     failure.details = json!({ "stderr": format!("{HOOK}\n"), "index": 2 });
     let failure = sealed.redact_failure(failure);
     assert_eq!(failure.message, "no [secret TOKEN], but [secret OTHER]");
-    assert_eq!(failure.details, json!({ "stderr": "[secret HOOK]\n", "index": 2 }));
+    assert_eq!(
+        failure.details,
+        json!({ "stderr": "[secret HOOK]\n", "index": 2 })
+    );
 }
 
 #[test]
 fn a_check_and_a_strategy_get_the_same_text_in_every_run() {
     let settings = json!({ "a": { "secret": "A B" } });
-    assert_eq!(with_placeholders(&settings), json!({ "a": "secret-A-B-0000000000000000" }));
+    assert_eq!(
+        with_placeholders(&settings),
+        json!({ "a": "secret-A-B-0000000000000000" })
+    );
 }

@@ -25,7 +25,8 @@ impl Operations for Answering {
     }
 
     fn over(&self) -> bool {
-        self.over_after.is_some_and(|after| self.asked.len() > after)
+        self.over_after
+            .is_some_and(|after| self.asked.len() > after)
     }
 }
 
@@ -59,19 +60,24 @@ async fn run(guest: Guest, operations: &mut Answering) -> Result<(), Failure> {
 }
 
 const NOW: &str = r#"(import "deploy:plugin/course@VERSION" "now" (func $now (result i64)))"#;
-const BEGIN: &str = r#"(import "deploy:plugin/course@VERSION" "begin" (func $begin (param i32 i32)))"#;
+const BEGIN: &str =
+    r#"(import "deploy:plugin/course@VERSION" "begin" (func $begin (param i32 i32)))"#;
 const WAIT: &str =
     r#"(import "deploy:plugin/course@VERSION" "wait" (func $wait (param i32 i64 i32)))"#;
 
 #[tokio::test]
 async fn calls_become_operations_and_answers_come_back() {
     // Begins a stage named by the time it was told: `A`, for 1,000 less 935.
-    let guest = Guest::new(Kind::Strategy).importing(NOW).importing(BEGIN).importing(WAIT).doing(
-        "(i32.store8 (i32.const 64) (i32.wrap_i64 (i64.sub (call $now) (i64.const 935))))
+    let guest = Guest::new(Kind::Strategy)
+        .importing(NOW)
+        .importing(BEGIN)
+        .importing(WAIT)
+        .doing(
+            "(i32.store8 (i32.const 64) (i32.wrap_i64 (i64.sub (call $now) (i64.const 935))))
          (call $begin (i32.const 64) (i32.const 1))
          (call $wait (i32.const 1) (i64.const 5000) (i32.const 128))
          i32.const 0",
-    );
+        );
     let mut operations = Answering::default();
     run(guest, &mut operations).await.unwrap();
     assert_eq!(
@@ -79,7 +85,9 @@ async fn calls_become_operations_and_answers_come_back() {
         [
             Operation::Now,
             Operation::Begin { stage: "A".into() },
-            Operation::Wait { duration_ms: Some(5_000) },
+            Operation::Wait {
+                duration_ms: Some(5_000)
+            },
         ]
     );
 }
@@ -102,9 +110,9 @@ async fn the_host_can_go_on_while_the_strategy_waits() {
         }
     }
 
-    let guest = Guest::new(Kind::Strategy).importing(WAIT).doing(
-        "(call $wait (i32.const 1) (i64.const 5000) (i32.const 128)) i32.const 0",
-    );
+    let guest = Guest::new(Kind::Strategy)
+        .importing(WAIT)
+        .doing("(call $wait (i32.const 1) (i64.const 5000) (i32.const 128)) i32.const 0");
     let plugin = guest.load(false).await;
     let limits = Limits {
         compute_max: std::time::Duration::from_millis(100),
@@ -112,8 +120,9 @@ async fn the_host_can_go_on_while_the_strategy_waits() {
     };
     let waited = Arc::new(Mutex::new(false));
     let logs = Services::nothing().logs;
-    let mut strategy =
-        StrategyPlugin::new(plugin, deployment(), json!({}), logs).unwrap().with_limits(limits);
+    let mut strategy = StrategyPlugin::new(plugin, deployment(), json!({}), logs)
+        .unwrap()
+        .with_limits(limits);
     strategy.run(&mut Slow(Arc::clone(&waited))).await.unwrap();
     assert!(*waited.lock().unwrap());
 }
@@ -127,28 +136,45 @@ async fn a_strategy_that_never_ends_is_ended() {
         ..bounds::STRATEGY
     };
     for (guest, expected) in [
-        (forever("(loop br 0) unreachable"), "computed for more than 100 ms"),
-        (forever("(loop (drop (call $now)) br 0) unreachable"), "called the host more than 500 times"),
+        (
+            forever("(loop br 0) unreachable"),
+            "computed for more than 100 ms",
+        ),
+        (
+            forever("(loop (drop (call $now)) br 0) unreachable"),
+            "called the host more than 500 times",
+        ),
     ] {
         let plugin = guest.load(false).await;
         let logs = Services::nothing().logs;
-        let mut strategy =
-            StrategyPlugin::new(plugin, deployment(), json!({}), logs).unwrap().with_limits(limits);
+        let mut strategy = StrategyPlugin::new(plugin, deployment(), json!({}), logs)
+            .unwrap()
+            .with_limits(limits);
         let failure = strategy.run(&mut Answering::default()).await.unwrap_err();
         assert_eq!(failure.details["ended"], "over-limit", "{failure}");
-        assert!(failure.message.contains("asked to run the deployment") && failure.message.contains(expected), "{failure}");
+        assert!(
+            failure.message.contains("asked to run the deployment")
+                && failure.message.contains(expected),
+            "{failure}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_strategy_that_goes_on_when_all_is_over_is_stopped() {
-    let deaf = Guest::new(Kind::Strategy).importing(WAIT).doing(
-        "(loop (call $wait (i32.const 0) (i64.const 0) (i32.const 128)) br 0) unreachable",
-    );
-    let mut operations = Answering { over_after: Some(3), ..Answering::default() };
+    let deaf = Guest::new(Kind::Strategy)
+        .importing(WAIT)
+        .doing("(loop (call $wait (i32.const 0) (i64.const 0) (i32.const 128)) br 0) unreachable");
+    let mut operations = Answering {
+        over_after: Some(3),
+        ..Answering::default()
+    };
     let failure = run(deaf, &mut operations).await.unwrap_err();
     assert_eq!(failure.code, Code::Interrupted);
-    assert!(failure.message.starts_with("guest: was stopped"), "{failure}");
+    assert!(
+        failure.message.starts_with("guest: was stopped"),
+        "{failure}"
+    );
     assert_eq!(operations.asked.len(), 4);
 }
 
@@ -157,16 +183,24 @@ async fn a_trap_ends_the_run_and_names_the_strategy() {
     let guest = Guest::new(Kind::Strategy).doing("unreachable");
     let failure = run(guest, &mut Answering::default()).await.unwrap_err();
     assert_eq!(failure.details["ended"], "trapped");
-    assert!(failure.message.starts_with("plugin guest 1.2.3, asked to run"), "{failure}");
+    assert!(
+        failure
+            .message
+            .starts_with("plugin guest 1.2.3, asked to run"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
 async fn two_runs_ask_the_same() {
     let guest = || {
-        Guest::new(Kind::Strategy).importing(NOW).importing(BEGIN).doing(
-            "(i64.store (i32.const 64) (call $now))
+        Guest::new(Kind::Strategy)
+            .importing(NOW)
+            .importing(BEGIN)
+            .doing(
+                "(i64.store (i32.const 64) (call $now))
              (call $begin (i32.const 64) (i32.const 2)) i32.const 0",
-        )
+            )
     };
     let mut asked = Vec::new();
     for _ in 0..2 {

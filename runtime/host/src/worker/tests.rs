@@ -31,7 +31,10 @@ fn notice() -> Notice {
 
 async fn notify(guest: Guest, context: &CallContext) -> Result<(), Failure> {
     let worker = guest.at_work(false, json!({}), Services::nothing()).await;
-    Notifier::new(worker).unwrap().notify(&notice(), context).await
+    Notifier::new(worker)
+        .unwrap()
+        .notify(&notice(), context)
+        .await
 }
 
 async fn ended(guest: Guest) -> Failure {
@@ -40,22 +43,27 @@ async fn ended(guest: Guest) -> Failure {
 
 #[tokio::test]
 async fn a_call_that_goes_well() {
-    notify(Guest::new(Kind::Notifier), &CallContext::new("1")).await.unwrap();
+    notify(Guest::new(Kind::Notifier), &CallContext::new("1"))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn what_a_guest_does_to_itself_names_it() {
     let clock = r#"(import "deploy:plugin/clock@VERSION" "now" (func $now (result i64)))"#;
     for (guest, how, expected) in [
-        (Guest::new(Kind::Notifier).doing("unreachable"), "trapped", "broke off: wasm trap"),
+        (
+            Guest::new(Kind::Notifier).doing("unreachable"),
+            "trapped",
+            "broke off: wasm trap",
+        ),
         (
             Guest::new(Kind::Notifier).doing("(loop br 0) unreachable"),
             "over-limit",
             "computed for more than 2000 ms without a pause",
         ),
         (
-            Guest::new(Kind::Notifier)
-                .doing("(drop (memory.grow (i32.const 1100))) i32.const 0"),
+            Guest::new(Kind::Notifier).doing("(drop (memory.grow (i32.const 1100))) i32.const 0"),
             "over-limit",
             "wanted more than 64 MiB of memory",
         ),
@@ -66,10 +74,15 @@ async fn what_a_guest_does_to_itself_names_it() {
             "over-limit",
             "called the host more than 10000 times",
         ),
-        (Guest::new(Kind::Notifier).doing("i32.const -4"), "trapped", "broke off"),
+        (
+            Guest::new(Kind::Notifier).doing("i32.const -4"),
+            "trapped",
+            "broke off",
+        ),
         // A result that is neither of its two cases.
         (
-            Guest::new(Kind::Notifier).doing("(i32.store8 (i32.const 64) (i32.const 7)) i32.const 64"),
+            Guest::new(Kind::Notifier)
+                .doing("(i32.store8 (i32.const 64) (i32.const 7)) i32.const 64"),
             "trapped",
             "broke off",
         ),
@@ -77,7 +90,12 @@ async fn what_a_guest_does_to_itself_names_it() {
         let failure = ended(guest).await;
         assert_eq!(failure.details["ended"], how, "{failure}");
         assert_eq!(failure.details["plugin"], "guest");
-        assert!(failure.message.starts_with("plugin guest 1.2.3, asked to notify, "), "{failure}");
+        assert!(
+            failure
+                .message
+                .starts_with("plugin guest 1.2.3, asked to notify, "),
+            "{failure}"
+        );
         assert!(failure.message.contains(expected), "{failure}");
     }
 }
@@ -97,14 +115,18 @@ async fn more_than_a_guest_has_cannot_be_handed_over() {
         i32.const 64";
     let failure = ended(Guest::new(Kind::Notifier).doing(large)).await;
     assert_eq!(failure.details["ended"], "over-limit", "{failure}");
-    assert!(failure.message.contains("more than 16 MiB at once"), "{failure}");
+    assert!(
+        failure.message.contains("more than 16 MiB at once"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
 async fn time_runs_out_for_who_sleeps_and_for_who_computes() {
     let sleep = r#"(import "deploy:plugin/clock@VERSION" "sleep" (func $sleep (param i64)))"#;
-    let sleeping =
-        Guest::new(Kind::Notifier).importing(sleep).doing("(call $sleep (i64.const 3600000)) i32.const 0");
+    let sleeping = Guest::new(Kind::Notifier)
+        .importing(sleep)
+        .doing("(call $sleep (i64.const 3600000)) i32.const 0");
     let computing = Guest::new(Kind::Notifier).doing("(loop br 0) unreachable");
     let context = CallContext {
         timeout: Some(Duration::from_millis(60)),
@@ -115,7 +137,10 @@ async fn time_runs_out_for_who_sleeps_and_for_who_computes() {
         assert_eq!(failure.code, engine::Code::Timeout, "{failure}");
         assert!(failure.retryable);
         assert_eq!(failure.details["ended"], "over-limit");
-        assert!(failure.message.ends_with("did not answer within 60 ms"), "{failure}");
+        assert!(
+            failure.message.ends_with("did not answer within 60 ms"),
+            "{failure}"
+        );
     }
 }
 
@@ -127,13 +152,18 @@ async fn last_words_are_heard() {
         (call $write (i32.const 4) (i32.const 64) (i32.const 4) (i32.const 0) (i32.const 0))
         unreachable";
     let failure = ended(Guest::new(Kind::Notifier).importing(write).doing(panic)).await;
-    assert!(failure.message.contains("broke off: oops (wasm trap"), "{failure}");
+    assert!(
+        failure.message.contains("broke off: oops (wasm trap"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
 async fn an_answer_outside_of_the_contract_is_the_plugins_failure() {
     // The status is an empty text.
-    let worker = Guest::new(Kind::HealthCheck).at_work(false, json!({}), Services::nothing()).await;
+    let worker = Guest::new(Kind::HealthCheck)
+        .at_work(false, json!({}), Services::nothing())
+        .await;
     let target = Target {
         name: Name::from("web01"),
         address: None,
@@ -142,36 +172,56 @@ async fn an_answer_outside_of_the_contract_is_the_plugins_failure() {
         details: Value::Null,
     };
     let check = HealthCheck::new(worker).unwrap();
-    let failure =
-        check.check(&target, &notice().release, &CallContext::new("1")).await.unwrap_err();
-    assert!(failure.message.contains("makes no sense: the status ``"), "{failure}");
+    let failure = check
+        .check(&target, &notice().release, &CallContext::new("1"))
+        .await
+        .unwrap_err();
+    assert!(
+        failure.message.contains("makes no sense: the status ``"),
+        "{failure}"
+    );
     assert_eq!(failure.code, engine::Code::Internal);
 }
 
 #[tokio::test]
 async fn a_missing_secret_stops_the_call_before_it_begins() {
     let settings = json!({ "url": { "secret": "HOOK" } });
-    let worker = Guest::new(Kind::Notifier).at_work(false, settings, Services::nothing()).await;
+    let worker = Guest::new(Kind::Notifier)
+        .at_work(false, settings, Services::nothing())
+        .await;
     let notifier = Notifier::new(worker).unwrap();
-    let failure = notifier.notify(&notice(), &CallContext::new("1")).await.unwrap_err();
+    let failure = notifier
+        .notify(&notice(), &CallContext::new("1"))
+        .await
+        .unwrap_err();
     assert_eq!(failure.code, engine::Code::Missing);
     assert!(failure.message.contains("HOOK"), "{failure}");
 }
 
 #[tokio::test]
 async fn a_kind_is_not_taken_for_another() {
-    let worker = Guest::new(Kind::Notifier).at_work(false, json!({}), Services::nothing()).await;
+    let worker = Guest::new(Kind::Notifier)
+        .at_work(false, json!({}), Services::nothing())
+        .await;
     let error = HealthCheck::new(worker).err().unwrap();
-    assert_eq!(error.to_string(), "plugin `guest` is a notifier, and is used as a health-check");
+    assert_eq!(
+        error.to_string(),
+        "plugin `guest` is a notifier, and is used as a health-check"
+    );
 }
 
 #[tokio::test]
 async fn a_thousand_calls_leave_nothing_behind() {
-    let worker = Guest::new(Kind::Notifier).at_work(false, json!({}), Services::nothing()).await;
+    let worker = Guest::new(Kind::Notifier)
+        .at_work(false, json!({}), Services::nothing())
+        .await;
     let notifier = Notifier::new(worker).unwrap();
     let before = address_space();
     for call in 0..1_000 {
-        notifier.notify(&notice(), &CallContext::new(call.to_string())).await.unwrap();
+        notifier
+            .notify(&notice(), &CallContext::new(call.to_string()))
+            .await
+            .unwrap();
     }
     // Each instance reserves four gigabytes: one that stays would show.
     assert!(address_space() < before + (64 << 30));
