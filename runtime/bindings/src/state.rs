@@ -104,11 +104,20 @@ impl State {
         }
     }
 
-    /// Keeps the last complaint: where the guest traps next, that is why.
+    /// Keeps the last complaints: where the guest traps next, they say why. A panic's message
+    /// begins with where it was, and goes on in lines of its own.
     pub(crate) fn remember(&mut self, level: Level, message: &str) {
-        if level == Level::Error {
-            self.last_words = Some(message.chars().take(LAST_WORDS_MAX).collect());
+        if level != Level::Error {
+            return;
         }
+        let words = self.last_words.get_or_insert_default();
+        if message.contains("panicked at") {
+            words.clear();
+        } else if !words.is_empty() {
+            words.push(' ');
+        }
+        let room = LAST_WORDS_MAX.saturating_sub(words.chars().count());
+        words.extend(message.chars().take(room));
     }
 
     /// The bound behind an error for which the engine has no type of its own.

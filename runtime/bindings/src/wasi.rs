@@ -78,6 +78,7 @@ pub(crate) fn trap_the_rest(
     component: &Component,
     engine: &Engine,
 ) -> wasmtime::Result<()> {
+    let mut seen = Vec::new();
     for (import, item) in component.component_type().imports(engine) {
         let ComponentItem::ComponentInstance(interface) = item.ty else {
             continue;
@@ -107,9 +108,11 @@ pub(crate) fn trap_the_rest(
                     };
                     let _ = instance.func_new(function, trap);
                 }
-                ComponentItem::Resource(_) => {
-                    let _ =
-                        instance.resource(function, ResourceType::host::<Never>(), |_, _| Ok(()));
+                // One that an interface took over from another is known from there.
+                ComponentItem::Resource(resource) if !seen.contains(&resource) => {
+                    seen.push(resource);
+                    let none = ResourceType::host::<Never>();
+                    let _ = instance.resource(function, none, |_, _| Ok(()));
                 }
                 _ => {}
             }

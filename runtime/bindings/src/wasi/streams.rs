@@ -47,11 +47,20 @@ impl State {
             None if output.line.len() as u64 > WRITE_MAX => std::mem::take(&mut output.line),
             None => Vec::new(),
         };
-        let text = String::from_utf8_lossy(&whole);
-        if !text.trim().is_empty() {
-            logs::Host::write(self, level, text.trim_end().to_owned(), Vec::new()).await?;
-        }
+        self.print_lines(level, &whole).await?;
         Ok(Ok(()))
+    }
+}
+
+impl State {
+    /// Each line on its own, but for the advice that nobody here can follow.
+    async fn print_lines(&mut self, level: Level, bytes: &[u8]) -> wasmtime::Result<()> {
+        for line in String::from_utf8_lossy(bytes).lines() {
+            if !line.trim().is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE") {
+                logs::Host::write(self, level, line.to_owned(), Vec::new()).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -136,10 +145,7 @@ impl io::streams::HostOutputStream for State {
 
     async fn drop(&mut self, stream: Resource<OutputStream>) -> wasmtime::Result<()> {
         let output = self.table.delete(stream)?;
-        let text = String::from_utf8_lossy(&output.line);
-        if !text.trim().is_empty() {
-            logs::Host::write(self, output.level, text.into_owned(), Vec::new()).await?;
-        }
+        self.print_lines(output.level, &output.line).await?;
         Ok(())
     }
 }
