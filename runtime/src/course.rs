@@ -131,7 +131,10 @@ impl Course<'_> {
         }
         display.line(&self.opening(&brief, &way));
         if brief.rules.downtime && brief.previous.is_some() && !back {
-            let warning = format!("  ! {} accepts a downtime while the targets change", brief.strategy);
+            let warning = format!(
+                "  ! {} accepts a downtime while the targets change",
+                brief.strategy
+            );
             display.line(&warning);
         }
         let listeners: Arc<dyn Observer> = Arc::new(Listeners(vec![

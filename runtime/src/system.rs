@@ -39,7 +39,9 @@ pub(crate) fn user() -> String {
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     let uid = rustix::process::getuid().as_raw();
-    named.or_else(|| in_passwd(uid)).unwrap_or_else(|| format!("uid {uid}"))
+    named
+        .or_else(|| in_passwd(uid))
+        .unwrap_or_else(|| format!("uid {uid}"))
 }
 
 /// The name of a user in the system's own list.
