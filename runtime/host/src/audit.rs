@@ -103,6 +103,15 @@ impl Drop for Use {
 
 /// One line of at most so many characters, in which nothing moves a terminal's cursor.
 pub(crate) fn escaped(text: &str, longest: usize) -> String {
+    escaped_but(text, longest, |_| false)
+}
+
+/// The same, of several lines: what a program wrote, as a rule.
+pub(crate) fn escaped_lines(text: &str, longest: usize) -> String {
+    escaped_but(text, longest, |c| c == '\n' || c == '\t')
+}
+
+fn escaped_but(text: &str, longest: usize, kept: impl Fn(char) -> bool) -> String {
     let mut line = String::with_capacity(text.len().min(longest));
     for (count, c) in text.chars().enumerate() {
         if count >= longest {
@@ -111,7 +120,8 @@ pub(crate) fn escaped(text: &str, longest: usize) -> String {
         }
         // Also the marks that turn the direction of what follows.
         let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns || c == '\u{2028}' || c == '\u{2029}' {
+        let breaks = c == '\u{2028}' || c == '\u{2029}';
+        if !kept(c) && (c.is_control() || turns || breaks) {
             line.extend(c.escape_debug());
         } else {
             line.push(c);

@@ -17,6 +17,9 @@ use wasmtime::{Engine, component::Component};
 
 use crate::plugin::Description;
 
+/// Files in the cache, two for each plugin: enough for every plugin of several programs.
+const FILES_MAX: usize = 400;
+
 /// Directory of compiled code.
 pub(crate) struct Cache {
     directory: PathBuf,
@@ -76,8 +79,30 @@ impl Cache {
             description: description.clone(),
         };
         let (entry_path, code_path) = self.paths(digest);
+        self.make_room()?;
         replace(&self.directory, &code_path, &code)?;
         replace(&self.directory, &entry_path, &serde_json::to_vec(&entry)?)
+    }
+
+    /// Removes the oldest where there are too many: those of plugins and programs that were
+    /// upgraded since.
+    fn make_room(&self) -> io::Result<()> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            // Another process may be doing the same.
+            if let Ok(written) = fs::metadata(&path).and_then(|there| there.modified()) {
+                found.push((written, path));
+            }
+        }
+        if found.len() < FILES_MAX {
+            return Ok(());
+        }
+        found.sort();
+        for (_, path) in &found[..found.len() / 2] {
+            let _ = fs::remove_file(path);
+        }
+        Ok(())
     }
 
     fn paths(&self, digest: &str) -> (PathBuf, PathBuf) {

@@ -106,8 +106,8 @@ fn admission(ours: Admission) -> &'static str {
     }
 }
 
-/// What a load balancer's driver read; the error says what of it makes no sense.
-pub(crate) fn reading(theirs: balancing::Reading) -> Result<Reading, String> {
+/// What a load balancer's driver read of these targets; the error says what of it makes no sense.
+pub(crate) fn reading(theirs: balancing::Reading, targets: &[Target]) -> Result<Reading, String> {
     let member = |member: balancing::MemberState| -> Result<MemberState, String> {
         let admission = match member.admission.as_str() {
             "ready" => Admission::Ready,
@@ -140,12 +140,24 @@ pub(crate) fn reading(theirs: balancing::Reading) -> Result<Reading, String> {
             .collect();
         details = json!({ "details": details, "routes": names });
     }
+    // What else the balancer serves is nobody's business here.
+    let ours = |member: &balancing::MemberState| {
+        targets
+            .iter()
+            .any(|target| target.name == *member.target.as_str())
+    };
+    let members = theirs.members.into_iter().filter(ours).map(member);
+    let members = members.collect::<Result<Vec<_>, _>>()?;
+    for (index, member) in members.iter().enumerate() {
+        if members[..index]
+            .iter()
+            .any(|other| other.target == member.target)
+        {
+            return Err(format!("{} is there twice", member.target));
+        }
+    }
     Ok(Reading {
-        members: theirs
-            .members
-            .into_iter()
-            .map(member)
-            .collect::<Result<_, _>>()?,
+        members,
         revision: theirs.revision,
         details,
     })
@@ -182,5 +194,71 @@ pub(crate) fn deployment(ours: &crate::strategy::Deployment) -> deployment_strat
             .collect(),
         region: ours.region.clone(),
         details: json(&ours.details),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(target: &str, percent: f64, admission: &str) -> balancing::MemberState {
+        balancing::MemberState {
+            target: target.into(),
+            percent,
+            admission: admission.into(),
+            up: None,
+            active: Some(3),
+        }
+    }
+
+    fn read(members: Vec<balancing::MemberState>) -> Result<Reading, String> {
+        let target = |name: &str| Target {
+            name: Name::from(name),
+            address: None,
+            group: Name::from("g"),
+            labels: Vec::new(),
+            details: Value::Null,
+        };
+        let theirs = balancing::Reading {
+            members,
+            routes: Vec::new(),
+            revision: None,
+            details: "{}".into(),
+        };
+        reading(theirs, &[target("a"), target("b")])
+    }
+
+    #[test]
+    fn a_reading_is_checked() {
+        let good = read(vec![
+            member("a", 100.0, "ready"),
+            member("stranger", -7.0, "who knows"),
+            member("b", 0.0, "out"),
+        ]);
+        let names: Vec<String> = good
+            .unwrap()
+            .members
+            .iter()
+            .map(|member| member.target.to_string())
+            .collect();
+        assert_eq!(names, ["a", "b"]);
+        for (wrong, expected) in [
+            (
+                vec![member("a", 1.0, "ready"), member("a", 2.0, "ready")],
+                "a is there twice",
+            ),
+            (
+                vec![member("a", f64::NAN, "ready")],
+                "the share of a is NaN %",
+            ),
+            (vec![member("a", -1.0, "ready")], "the share of a is -1 %"),
+            (vec![member("a", 101.0, "ready")], "the share of a is 101 %"),
+            (
+                vec![member("a", 1.0, "sleepy")],
+                "the admission of a is `sleepy`",
+            ),
+        ] {
+            assert_eq!(read(wrong).unwrap_err(), expected);
+        }
     }
 }

@@ -13,7 +13,10 @@ use url::Url;
 pub(crate) use put::Writing;
 use redact::Redactor;
 
-use crate::{cache::hex, services::Secrets};
+use crate::{audit::escaped_lines, cache::hex, services::Secrets};
+
+/// Characters of a failure's message that are kept: what a program complains in, at length.
+const MESSAGE_MAX: usize = 16_000;
 
 /// The longest value of a secret: a private key with its chain is shorter.
 const VALUE_BYTES_MAX: usize = 64 << 10;
@@ -124,7 +127,7 @@ impl Sealed {
 
     /// A failure for people and programs other than the plugin.
     pub(crate) fn redact_failure(&self, mut failure: Failure) -> Failure {
-        failure.message = self.redact(failure.message);
+        failure.message = escaped_lines(&self.redact(failure.message), MESSAGE_MAX);
         if !failure.details.is_null() {
             let text = self.redact(failure.details.to_string());
             failure.details = serde_json::from_str(&text).unwrap_or(Value::String(text));

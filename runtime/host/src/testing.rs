@@ -38,8 +38,13 @@ pub(crate) struct Guest {
     body: String,
     describe: String,
     parameters: Option<&'static str>,
-    contract: Box<dyn Fn(&str, String) -> String>,
+    contract: Box<Change>,
+    /// Whether the contract stands beside WASI, in the version that compilers use.
+    wasi: bool,
 }
+
+/// Changes a file of the contract, by its name and text.
+type Change = dyn Fn(&str, String) -> String;
 
 impl Guest {
     /// A guest whose one call does nothing and answers with zeroes, which mean `ok`.
@@ -55,6 +60,7 @@ impl Guest {
             describe: format!("i32.const {DESCRIPTION}"),
             parameters: None,
             contract: Box::new(|_, text| text),
+            wasi: false,
         }
     }
 
@@ -106,8 +112,24 @@ impl Guest {
         self
     }
 
+    /// Imports these interfaces of WASI, too.
+    pub(crate) fn importing_wasi(mut self, interfaces: &'static [&'static str]) -> Self {
+        self.wasi = true;
+        let world = format!("world {} {{", self.kind);
+        self.against(move |_, text| {
+            let imports: String = interfaces
+                .iter()
+                .map(|interface| format!("\n    import wasi:{interface}{WASI};"))
+                .collect();
+            text.replace(&world, &format!("{world}{imports}"))
+        })
+    }
+
     pub(crate) fn build(&self) -> Bytes {
         let mut resolve = Resolve::default();
+        if self.wasi {
+            push_wasi(&mut resolve);
+        }
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
         let mut texts: Vec<(String, String)> = fs::read_dir(folder)
             .unwrap()
@@ -260,6 +282,28 @@ impl Guest {
         };
         Worker::new(plugin, assignment, services)
     }
+}
+
+/// The version of WASI that today's compilers import; another than the one that is bound.
+const WASI: &str = "@0.2.6";
+
+/// WASI as far as it is bound, and one interface that is not.
+fn push_wasi(resolve: &mut Resolve) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings/wasi/deps");
+    for name in ["io", "cli", "clocks", "random", "filesystem"] {
+        let text = fs::read_to_string(folder.join(name).with_extension("wit")).unwrap();
+        let text = text.replace("@0.2.0", WASI);
+        resolve.push_source(name, &text).unwrap();
+    }
+    let sockets = format!(
+        "package wasi:sockets{WASI};
+        interface network {{
+            use wasi:io/error{WASI}.{{error as io-error}};
+            resource network;
+            open: func() -> bool;
+        }}"
+    );
+    resolve.push_source("sockets", &sockets).unwrap();
 }
 
 impl Guest {

@@ -10,8 +10,12 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::{
-    bounds, broken, call::CallState, convert, plugin::Plugin, secret::Sealed, services::Services,
+    audit::escaped, bounds, broken, call::CallState, convert, plugin::Plugin, secret::Sealed,
+    services::Services,
 };
+
+/// Characters of a line for people that are kept.
+const LINE_MAX: usize = 2_000;
 
 /// What a plugin is to do its work with.
 #[derive(Clone)]
@@ -26,8 +30,8 @@ pub struct Assignment {
     pub limits: Limits,
     /// The longest that one call takes, whatever its caller allows.
     pub time_max: Duration,
-    /// What the program `runtime` means to a plugin that comes with it: this executable, where
-    /// the machine is this one.
+    /// What the program `runtime` means to a plugin that comes with it: this executable. None
+    /// where the machine is not this one.
     pub executable: Option<String>,
 }
 
@@ -130,6 +134,11 @@ impl Worker {
             Some(sealed) => sealed.redact(text),
             None => text,
         }
+    }
+
+    /// The same, as one line that a terminal may show.
+    pub(crate) fn line(&self, text: String) -> String {
+        escaped(&self.redact(text), LINE_MAX)
     }
 
     async fn sealed(&self) -> Result<Arc<Sealed>, Failure> {

@@ -154,3 +154,29 @@ fn a_digest_never_names_a_path() {
         assert_eq!(code.parent(), Some(Path::new("/cache")), "{digest}");
     }
 }
+
+#[tokio::test]
+async fn the_oldest_make_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    for number in 0..FILES_MAX {
+        let file = fs::File::create(directory.path().join(format!("{number:03}.cwasm"))).unwrap();
+        let age = std::time::Duration::from_secs(number as u64);
+        file.set_modified(long_ago + age).unwrap();
+    }
+    host(directory.path())
+        .load(Guest::new(Kind::Notifier).source())
+        .await
+        .unwrap();
+    assert!(!directory.path().join("000.cwasm").exists());
+    assert!(
+        directory
+            .path()
+            .join(format!("{:03}.cwasm", FILES_MAX - 1))
+            .exists()
+    );
+    assert_eq!(
+        fs::read_dir(directory.path()).unwrap().count(),
+        FILES_MAX / 2 + 2
+    );
+}

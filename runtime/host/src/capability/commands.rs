@@ -71,11 +71,11 @@ impl CallState {
         let mut variables = Vec::with_capacity(environment.len());
         for (name, value) in environment {
             self.variable(&name, &value)?;
-            let (value, put_in) = self.sealed.into_environment(value);
+            let (value, put_in) = self.sealed.put_in_environment(value);
             secrets.extend(put_in);
             variables.push((name, value));
         }
-        let (input, put_in) = self.sealed.into_input(command.input);
+        let (input, put_in) = self.sealed.put_in_input(command.input);
         secrets.extend(put_in);
         Ok(Command {
             program: self.program(program),

@@ -100,7 +100,7 @@ impl CallState {
         Ok(match verb {
             "write" => {
                 let at = self.place(path, true)?;
-                let (contents, put_in) = self.sealed.into_file(argument);
+                let (contents, put_in) = self.sealed.put_in_file(argument);
                 let mode = (!put_in.is_empty()).then_some(SECRET_MODE);
                 secrets.extend(put_in);
                 Action::Write { at, contents, mode }

@@ -103,7 +103,7 @@ impl CallState {
         options: &Options,
     ) -> Result<Response, Failure> {
         let mut used = Vec::new();
-        let url = self.sealed.into_url(&request.url, &mut used);
+        let url = self.sealed.put_in_url(&request.url, &mut used);
         let mut destination = destination(&url)?;
         let Request {
             headers,
@@ -190,16 +190,21 @@ impl CallState {
             self.check_header(&parsed, value, origin)?;
             let value = self
                 .sealed
-                .into_request(value, Writing::Plain, origin, secrets)?;
+                .put_in_request(value, Writing::Plain, origin, secrets)?;
             let mut value = HeaderValue::from_str(&value)
                 .map_err(|_| invalid(format!("the value of the header {name} is none")))?;
             value.set_sensitive(parsed == AUTHORIZATION);
             headers.append(parsed, value);
         }
+        if let Some(value) = signing::of_url(&destination.url)
+            && !headers.contains_key(AUTHORIZATION)
+        {
+            headers.insert(AUTHORIZATION, value);
+        }
         let writing = writing_of(headers.get(CONTENT_TYPE));
         let body = self
             .sealed
-            .into_body(hop.body.clone(), writing, origin, secrets)?;
+            .put_in_body(hop.body.clone(), writing, origin, secrets)?;
         let method = hop.method.clone();
         Ok(Outgoing {
             method,

@@ -65,7 +65,7 @@ impl Pattern {
                     let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
                     ends.map(|end| text.split_at(end))
                         .take_while(|(gap, _)| {
-                            !gap.contains("..") && !(one_component && gap.contains('/'))
+                            !(gap.contains("..") || one_component && gap.contains('/'))
                         })
                         .any(|(_, left)| go(rest, left, one_component))
                 }

@@ -83,7 +83,7 @@ impl HealthCheck {
         };
         Ok(CheckReport {
             status,
-            message: self.0.redact(report.message),
+            message: self.0.line(report.message),
             measurements: report.measurements,
             details: convert::value(&report.details),
         })

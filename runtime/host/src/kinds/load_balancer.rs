@@ -56,7 +56,7 @@ impl LoadBalancer {
             .0
             .call("read the load balancer", context, about, call)
             .await?;
-        convert::reading(reading).map_err(|what| nonsense(self.0.plugin(), &what))
+        convert::reading(reading, targets).map_err(|what| nonsense(self.0.plugin(), &what))
     }
 
     /// Makes it do exactly this, over `all` targets of the configuration. Where `expected` is a

@@ -20,7 +20,7 @@ pub(crate) enum Writing {
 impl Sealed {
     /// Puts values into a text that goes to an origin; their names are added to `used`. Fails
     /// where a value may not go there.
-    pub(crate) fn into_request(
+    pub(crate) fn put_in_request(
         &self,
         text: &str,
         writing: Writing,
@@ -37,7 +37,7 @@ impl Sealed {
     }
 
     /// The same for a body, which need not be text.
-    pub(crate) fn into_body(
+    pub(crate) fn put_in_body(
         &self,
         body: Vec<u8>,
         writing: Writing,
@@ -58,7 +58,7 @@ impl Sealed {
     }
 
     /// A URL with values put in: at its start as it is, further on as a part of it.
-    pub(crate) fn into_url(&self, text: &str, used: &mut Vec<String>) -> String {
+    pub(crate) fn put_in_url(&self, text: &str, used: &mut Vec<String>) -> String {
         let mut result = text.to_owned();
         for secret in self.found(text.as_bytes()) {
             if let Some(rest) = result.strip_prefix(&secret.placeholder) {
@@ -81,17 +81,17 @@ impl Sealed {
     }
 
     /// Values into a file, where the operator marked the setting so.
-    pub(crate) fn into_file(&self, contents: Vec<u8>) -> (Vec<u8>, Vec<String>) {
+    pub(crate) fn put_in_file(&self, contents: Vec<u8>) -> (Vec<u8>, Vec<String>) {
         self.marked(contents, |secret| secret.uses.file)
     }
 
     /// Values into what a program reads, where the operator marked the setting so.
-    pub(crate) fn into_input(&self, input: Vec<u8>) -> (Vec<u8>, Vec<String>) {
+    pub(crate) fn put_in_input(&self, input: Vec<u8>) -> (Vec<u8>, Vec<String>) {
         self.marked(input, |secret| secret.uses.environment)
     }
 
     /// Values into a variable, where the operator marked the setting so.
-    pub(crate) fn into_environment(&self, value: String) -> (String, Vec<String>) {
+    pub(crate) fn put_in_environment(&self, value: String) -> (String, Vec<String>) {
         let mut result = value;
         let mut used = Vec::new();
         for secret in &self.secrets {

@@ -94,7 +94,7 @@ async fn a_value_is_written_as_its_place_wants_it() {
     let put = |writing| {
         let mut used = Vec::new();
         let text = sealed
-            .into_request(&format!("<{token}>"), writing, &there, &mut used)
+            .put_in_request(&format!("<{token}>"), writing, &there, &mut used)
             .unwrap();
         assert_eq!(used, ["TOKEN"]);
         text
@@ -105,7 +105,7 @@ async fn a_value_is_written_as_its_place_wants_it() {
     let body = format!("\u{0}{token}{token}").into_bytes();
     let mut used = Vec::new();
     let body = sealed
-        .into_body(body, Writing::Plain, &there, &mut used)
+        .put_in_body(body, Writing::Plain, &there, &mut used)
         .unwrap();
     assert_eq!(body, format!("\u{0}{TOKEN}{TOKEN}").into_bytes());
 }
@@ -116,7 +116,7 @@ async fn a_url_goes_to_its_own_origin_alone() {
     let hook = placeholder_of(&sealed, "HOOK");
     let mut used = Vec::new();
     assert_eq!(
-        sealed.into_url(&format!("{hook}/more"), &mut used),
+        sealed.put_in_url(&format!("{hook}/more"), &mut used),
         format!("{HOOK}/more")
     );
     sealed.may_go(&used, &origin(HOOK)).unwrap();
@@ -130,16 +130,16 @@ async fn a_url_goes_to_its_own_origin_alone() {
         let mut used = Vec::new();
         let there = origin(elsewhere);
         sealed
-            .into_request(hook, Writing::Plain, &there, &mut used)
+            .put_in_request(hook, Writing::Plain, &there, &mut used)
             .unwrap_err();
         sealed
-            .into_body(hook.into(), Writing::Plain, &there, &mut used)
+            .put_in_body(hook.into(), Writing::Plain, &there, &mut used)
             .unwrap_err();
         assert!(used.is_empty());
     }
     // As a part of another URL it is escaped.
     let token = placeholder_of(&sealed, "TOKEN");
-    let url = sealed.into_url(&format!("https://a.example/{token}?t={token}"), &mut used);
+    let url = sealed.put_in_url(&format!("https://a.example/{token}?t={token}"), &mut used);
     assert_eq!(
         url,
         "https://a.example/s3cr3t%2F%2B%22v%C3%A4rde%22?t=s3cr3t%2F%2B%22v%C3%A4rde%22"
@@ -156,12 +156,15 @@ async fn files_and_programs_only_where_the_operator_marked_it() {
     let text = format!("{token} {hook}");
     let expected = format!("{TOKEN} {hook}");
     // The token was marked for files in one place, for programs in another.
-    assert_eq!(sealed.into_file(text.clone().into()).0, expected.as_bytes());
     assert_eq!(
-        sealed.into_input(text.clone().into()).0,
+        sealed.put_in_file(text.clone().into()).0,
         expected.as_bytes()
     );
-    let (value, used) = sealed.into_environment(text);
+    assert_eq!(
+        sealed.put_in_input(text.clone().into()).0,
+        expected.as_bytes()
+    );
+    let (value, used) = sealed.put_in_environment(text);
     assert_eq!((value, used), (expected, vec!["TOKEN".to_owned()]));
 }
 
@@ -196,7 +199,7 @@ async fn values_are_found_however_they_are_written() {
 async fn what_a_plugin_wrote_reads_back_as_it_wrote_it() {
     let sealed = sealed().await;
     let wrote = format!("password = {}\n", placeholder_of(&sealed, "TOKEN")).into_bytes();
-    let (on_disk, _) = sealed.into_file(wrote.clone());
+    let (on_disk, _) = sealed.put_in_file(wrote.clone());
     assert_ne!(on_disk, wrote);
     assert_eq!(sealed.answer_bytes(on_disk), wrote);
     let binary = vec![0xff, 0xfe, 0];

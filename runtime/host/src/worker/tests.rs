@@ -159,6 +159,95 @@ async fn last_words_are_heard() {
 }
 
 #[tokio::test]
+async fn wasi_is_there_and_empty() {
+    let import = |interface: &str, name: &str, signature: &str| {
+        format!("(import \"wasi:{interface}@0.2.6\" \"{name}\" (func $f {signature}))")
+    };
+    // Writes its answer's address or number where a result of `ok` begins: 0 is success.
+    for (interface, imports, body, expected) in [
+        (
+            "cli/environment",
+            import("cli/environment", "get-environment", "(param i32)"),
+            "(call $f (i32.const 64)) (i32.load (i32.const 68)) (if (then unreachable)) i32.const 0",
+            None,
+        ),
+        (
+            "random/random",
+            import("random/random", "get-random-u64", "(result i64)"),
+            "(i64.eq (call $f) (call $f)) (if (then unreachable)) i32.const 0",
+            None,
+        ),
+        (
+            "clocks/wall-clock",
+            import("clocks/wall-clock", "now", "(param i32)"),
+            "(call $f (i32.const 64)) (i64.eqz (i64.load (i32.const 64))) (if (then unreachable)) i32.const 0",
+            None,
+        ),
+        (
+            "filesystem/preopens",
+            import("filesystem/preopens", "get-directories", "(param i32)"),
+            "(call $f (i32.const 64)) (i32.load (i32.const 68)) (if (then unreachable)) i32.const 0",
+            None,
+        ),
+        (
+            "cli/exit",
+            import("cli/exit", "exit", "(param i32)"),
+            "(call $f (i32.const 1)) i32.const 0",
+            Some("ended itself with a failure"),
+        ),
+        (
+            "sockets/network",
+            import("sockets/network", "open", "(result i32)"),
+            "(drop (call $f)) i32.const 0",
+            Some("called wasi:sockets/network#open, and has no such thing"),
+        ),
+    ] {
+        let interfaces: &'static [&'static str] = Box::leak(Box::new([interface]));
+        let guest = Guest::new(Kind::Notifier)
+            .importing_wasi(interfaces)
+            .importing(&imports)
+            .doing(body);
+        let result = notify(guest, &CallContext::new("1")).await;
+        match expected {
+            None => result.unwrap(),
+            Some(expected) => {
+                let failure = result.unwrap_err();
+                assert!(failure.message.contains(expected), "{failure}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_printed_is_logged_and_the_last_of_it_is_heard() {
+    let guest = Guest::new(Kind::Notifier)
+        .importing_wasi(&["cli/stderr", "io/streams"])
+        .importing(
+            "(import \"wasi:cli/stderr@0.2.6\" \"get-stderr\" (func $stderr (result i32)))
+             (import \"wasi:io/streams@0.2.6\" \"[method]output-stream.blocking-write-and-flush\"
+                (func $print (param i32 i32 i32 i32)))",
+        )
+        // `oops` and the end of the line.
+        .doing(
+            "(i64.store (i32.const 64) (i64.const 0x0a73706f6f))
+             (call $print (call $stderr) (i32.const 64) (i32.const 5) (i32.const 128))
+             unreachable",
+        );
+    let world = crate::testing::World::new();
+    let worker = guest.at_work(false, json!({}), world.services).await;
+    let notifier = Notifier::new(worker).unwrap();
+    let failure = notifier
+        .notify(&notice(), &CallContext::new("1"))
+        .await
+        .unwrap_err();
+    assert!(
+        failure.message.contains("broke off: oops (wasm trap"),
+        "{failure}"
+    );
+    assert_eq!(world.audit.lines.lock().unwrap()[0].message, "oops");
+}
+
+#[tokio::test]
 async fn an_answer_outside_of_the_contract_is_the_plugins_failure() {
     // The status is an empty text.
     let worker = Guest::new(Kind::HealthCheck)

@@ -5,6 +5,7 @@ use bindings::http::Signing;
 use engine::Failure;
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use url::Position;
 
@@ -56,7 +57,7 @@ pub(super) fn sign(
         let given = signing.parameters.iter().find(|(each, _)| each == name);
         let origin = &outgoing.destination.origin;
         given
-            .map(|(_, value)| sealed.into_request(value, Writing::Plain, origin, used))
+            .map(|(_, value)| sealed.put_in_request(value, Writing::Plain, origin, used))
             .transpose()
     };
     let mut needed = |name: &str| -> Result<String, Failure> {
@@ -88,6 +89,19 @@ pub(super) fn sign(
             aws(outgoing, &keys, &stamp(now())?)
         }
     }
+}
+
+/// What a URL says of who asks, as the header that says it.
+pub(super) fn of_url(url: &url::Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let mut known = percent_decode_str(url.username()).collect::<Vec<u8>>();
+    known.push(b':');
+    known.extend(percent_decode_str(url.password().unwrap_or_default()));
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(known))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 struct Keys {

@@ -149,6 +149,24 @@ async fn a_request_goes_out_as_it_was_made() {
 }
 
 #[tokio::test]
+async fn a_url_may_say_who_asks() {
+    let mut server = Server::start(|_| ok("")).await;
+    let url = format!("http://us%40er:p%3Aw@{}/", server.address);
+    let call = call("{url}", json!({ "url": url }), World::new()).await;
+    call.http(get(&url)).await.unwrap();
+    let asked = server.asked.recv().await.unwrap();
+    // `us@er:p:w`
+    assert!(
+        asked.contains("authorization: Basic dXNAZXI6cDp3\r\n"),
+        "{asked}"
+    );
+    assert!(
+        asked.contains(&format!("host: {}\r\n", server.address)),
+        "{asked}"
+    );
+}
+
+#[tokio::test]
 async fn what_was_not_granted_is_denied_and_audited() {
     let world = World::new();
     let audit = Arc::clone(&world.audit);
