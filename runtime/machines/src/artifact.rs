@@ -10,10 +10,10 @@ mod unpack;
 
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -21,7 +21,11 @@ use cap_std::fs::Dir;
 
 pub use self::error::ArtifactError;
 pub(crate) use self::pack::{Packed, Parcel};
-use self::{check::Summary, entries::Format, identity::Hashing};
+use self::{
+    check::Summary,
+    entries::Format,
+    identity::{Hashing, Kept},
+};
 use crate::error::MachineError;
 
 /// Knows the artifact of each release.
@@ -39,9 +43,11 @@ pub struct Artifact {
     format: Format,
     digest: String,
     summary: Summary,
+    /// All of it, where it is a small file.
+    kept: Option<Kept>,
     packed: OnceLock<Arc<Packed>>,
     plain: OnceLock<Arc<Packed>>,
-    packing: std::sync::Mutex<()>,
+    packing: Mutex<()>,
 }
 
 impl Artifact {
@@ -52,18 +58,29 @@ impl Artifact {
     /// that leave it, devices, more than any release has.
     pub fn open(path: &Path) -> Result<Self, ArtifactError> {
         let format = Format::of(path)?;
-        let (digest, summary) = match format {
-            Format::Plain => (digest(path)?, Summary::default()),
-            _ => check::look_through(path, format)?,
+        let kept = match format {
+            Format::Directory => None,
+            _ => File::open(path)
+                .and_then(|file| Kept::read(&file))
+                .map_err(|source| ArtifactError::Unreadable {
+                    path: path.to_owned(),
+                    source,
+                })?,
+        };
+        let (digest, summary) = match (format, &kept) {
+            (Format::Plain, Some(kept)) => (kept.digest.clone(), Summary::default()),
+            (Format::Plain, None) => (digest(path)?, Summary::default()),
+            _ => check::look_through(path, format, kept.as_ref())?,
         };
         Ok(Self {
             path: path.to_owned(),
             format,
             digest,
             summary,
+            kept,
             packed: OnceLock::new(),
             plain: OnceLock::new(),
-            packing: std::sync::Mutex::new(()),
+            packing: Mutex::new(()),
         })
     }
 
@@ -81,7 +98,7 @@ impl Artifact {
     pub(crate) fn unpack(&self, into: &Dir) -> Result<(), ArtifactError> {
         self.unpackable()?;
         let mut unpacking = unpack::Unpacking::new(into);
-        let found = entries::each(&self.path, self.format, &mut unpacking)?;
+        let found = entries::each(&self.path, self.format, self.kept.as_ref(), &mut unpacking)?;
         unpacking.finish(&self.path)?;
         self.compare(&found)
     }
@@ -96,9 +113,13 @@ impl Artifact {
         if self.format == Format::Directory {
             return Err(ArtifactError::NotAFile(self.path.clone()));
         }
-        let mut file = Hashing::new(File::open(&self.path).map_err(unreadable)?);
-        io::copy(&mut file, to).map_err(unreadable)?;
-        self.compare(&file.finish().map_err(unreadable)?)?;
+        if let Some(kept) = &self.kept {
+            to.write_all(&kept.bytes).map_err(unreadable)?;
+        } else {
+            let mut file = Hashing::new(File::open(&self.path).map_err(unreadable)?);
+            io::copy(&mut file, to).map_err(unreadable)?;
+            self.compare(&file.finish().map_err(unreadable)?)?;
+        }
         let there = self.path.metadata().map_err(unreadable)?;
         Ok(there.permissions().mode() & 0o755)
     }
@@ -109,9 +130,10 @@ impl Artifact {
         self.unpackable()?;
         self.once(&self.packed, || {
             if self.format == Format::TarGz && self.summary.as_it_is {
-                Packed::as_it_is(&self.path, &self.digest)
+                self.as_it_is()
             } else {
-                let (packed, found) = pack::again(&self.path, self.format)?;
+                let kept = self.kept.as_ref();
+                let (packed, found) = pack::again(&self.path, self.format, kept)?;
                 self.compare(&found)?;
                 Ok(packed)
             }
@@ -123,7 +145,14 @@ impl Artifact {
         if self.format == Format::Directory {
             return Err(ArtifactError::NotAFile(self.path.clone()));
         }
-        self.once(&self.plain, || Packed::as_it_is(&self.path, &self.digest))
+        self.once(&self.plain, || self.as_it_is())
+    }
+
+    fn as_it_is(&self) -> Result<Packed, ArtifactError> {
+        match &self.kept {
+            Some(kept) => Ok(kept.clone().into()),
+            None => Packed::as_it_is(&self.path, &self.digest),
+        }
     }
 
     /// Whether the file may be executed.
@@ -138,10 +167,7 @@ impl Artifact {
         kept: &OnceLock<Arc<Packed>>,
         make: impl FnOnce() -> Result<Packed, ArtifactError>,
     ) -> Result<Arc<Packed>, ArtifactError> {
-        let _one = self
-            .packing
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _one = self.packing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(packed) = kept.get() {
             return Ok(Arc::clone(packed));
         }
@@ -177,13 +203,11 @@ pub fn digest(path: &Path) -> Result<String, ArtifactError> {
     };
     match path.metadata() {
         Ok(there) if there.is_dir() => {
-            check::look_through(path, Format::Directory).map(|(digest, _)| digest)
+            check::look_through(path, Format::Directory, None).map(|(digest, _)| digest)
         }
         Ok(_) => {
-            let mut file = Hashing::new(File::open(path).map_err(unreadable)?);
-            file.read(&mut [])
-                .and_then(|_| file.finish())
-                .map_err(unreadable)
+            let file = File::open(path).map_err(unreadable)?;
+            Hashing::new(file).finish().map_err(unreadable)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(ArtifactError::Missing(path.to_owned()))

@@ -287,7 +287,10 @@ impl Machine for Ssh {
     }
 
     async fn prepare(&self) -> Result<(), MachineError> {
-        self.connection().await.map(|_| ())
+        let connection = self.connection().await?;
+        let shell = connection.shell().await.map_err(|error| self.on(error))?;
+        connection.keep(shell);
+        Ok(())
     }
 
     async fn close(&self) {

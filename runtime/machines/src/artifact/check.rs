@@ -10,6 +10,7 @@ use std::{
 use super::{
     entries::{self, Entry, Format, Taker, What},
     error::ArtifactError,
+    identity::Kept,
 };
 
 /// More than any release holds that is sent to a fleet; less than the disks of a server.
@@ -192,9 +193,10 @@ pub(super) fn mode(mode: u32, directory: bool) -> u32 {
 pub(super) fn look_through(
     path: &Path,
     format: Format,
+    kept: Option<&Kept>,
 ) -> Result<(String, Summary), ArtifactError> {
     let mut looking = Looking(Rules::new(path));
-    let digest = entries::each(path, format, &mut looking)?;
+    let digest = entries::each(path, format, kept, &mut looking)?;
     Ok((
         digest,
         Summary {

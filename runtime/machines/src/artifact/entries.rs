@@ -4,7 +4,7 @@
 use std::{
     ffi::OsString,
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufReader, Cursor, Read, Seek},
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
         fs::PermissionsExt,
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     error::ArtifactError,
-    identity::{Hashing, written},
+    identity::{Hashing, Kept, written},
 };
 
 /// Large enough that the disk is not asked too often.
@@ -101,30 +101,61 @@ pub(super) trait Taker {
 pub(super) fn each(
     path: &Path,
     format: Format,
+    kept: Option<&Kept>,
     taker: &mut dyn Taker,
 ) -> Result<String, ArtifactError> {
+    if format == Format::Directory {
+        return directory(path, taker);
+    }
     let unreadable = |source| ArtifactError::Unreadable {
         path: path.to_owned(),
         source,
     };
-    if format == Format::Directory {
-        return directory(path, taker);
+    match (format, kept) {
+        (Format::Zip, Some(kept)) => {
+            zip_entries(path, Cursor::new(kept.bytes.clone()), taker)?;
+            Ok(kept.digest.clone())
+        }
+        (_, Some(kept)) => {
+            tarball(path, format, Cursor::new(kept.bytes.clone()), taker)?;
+            Ok(kept.digest.clone())
+        }
+        (Format::Zip, None) => {
+            // It is not read from its start to its end.
+            let file = File::open(path).map_err(unreadable)?;
+            let digest = Hashing::new(&file).finish().map_err(unreadable)?;
+            zip_entries(path, file, taker)?;
+            Ok(digest)
+        }
+        (_, None) => {
+            let mut file = Hashing::new(File::open(path).map_err(unreadable)?);
+            tarball(path, format, &mut file, taker)?;
+            file.finish().map_err(unreadable)
+        }
     }
-    let mut file = Hashing::new(File::open(path).map_err(unreadable)?);
+}
+
+fn tarball(
+    path: &Path,
+    format: Format,
+    file: impl Read,
+    taker: &mut dyn Taker,
+) -> Result<(), ArtifactError> {
     match format {
-        Format::Tar => tar_entries(path, BufReader::with_capacity(BUFFER, &mut file), taker)?,
+        Format::Tar => tar_entries(path, BufReader::with_capacity(BUFFER, file), taker),
         Format::TarGz => {
-            let file = BufReader::with_capacity(BUFFER, &mut file);
-            tar_entries(path, MultiGzDecoder::new(file), taker)?;
+            let file = BufReader::with_capacity(BUFFER, file);
+            tar_entries(path, MultiGzDecoder::new(file), taker)
         }
         Format::TarZst => {
-            let decoder = zstd::Decoder::new(&mut file).map_err(unreadable)?;
-            tar_entries(path, decoder, taker)?;
+            let decoder = zstd::Decoder::new(file);
+            let decoder = decoder.map_err(|error| broken(path, Path::new(""), &error))?;
+            tar_entries(path, decoder, taker)
         }
-        Format::Zip => zip_entries(path, File::open(path).map_err(unreadable)?, taker)?,
-        Format::Directory | Format::Plain => return Err(ArtifactError::Unknown(path.to_owned())),
+        Format::Zip | Format::Directory | Format::Plain => {
+            Err(ArtifactError::Unknown(path.to_owned()))
+        }
     }
-    file.finish().map_err(unreadable)
 }
 
 fn tar_entries(path: &Path, reader: impl Read, taker: &mut dyn Taker) -> Result<(), ArtifactError> {
@@ -184,7 +215,11 @@ fn tar_entries(path: &Path, reader: impl Read, taker: &mut dyn Taker) -> Result<
     Ok(())
 }
 
-fn zip_entries(path: &Path, file: File, taker: &mut dyn Taker) -> Result<(), ArtifactError> {
+fn zip_entries(
+    path: &Path,
+    file: impl Read + Seek,
+    taker: &mut dyn Taker,
+) -> Result<(), ArtifactError> {
     let mut last = PathBuf::new();
     let fault = |last: &Path, error: zip::result::ZipError| broken(path, last, &error.into());
     let file = BufReader::with_capacity(BUFFER, file);

@@ -1,8 +1,44 @@
 //! Digests.
 
-use std::io::{self, Read};
+use std::{
+    fs::File,
+    io::{self, Read, Seek},
+};
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
+
+/// Up to here a file stays in memory once it was read: what is unpacked and sent later is what
+/// was looked through. Larger ones are read, and hashed, again.
+pub(super) const KEPT_BYTES_MAX: u64 = 16 << 20;
+
+/// All of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) bytes: Bytes,
+    pub(super) digest: String,
+}
+
+impl Kept {
+    /// Reads a file, where it is not too large.
+    pub(super) fn read(mut file: &File) -> io::Result<Option<Self>> {
+        let bytes = file.metadata()?.len();
+        if bytes > KEPT_BYTES_MAX {
+            return Ok(None);
+        }
+        let mut all = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+        file.rewind()?;
+        file.take(KEPT_BYTES_MAX + 1).read_to_end(&mut all)?;
+        if all.len() as u64 > KEPT_BYTES_MAX {
+            return Ok(None);
+        }
+        let digest = written(Sha256::new_with_prefix(&all));
+        Ok(Some(Self {
+            bytes: all.into(),
+            digest,
+        }))
+    }
+}
 
 /// Hashes what is read through it.
 pub(super) struct Hashing<R> {

@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, Write},
     path::Path,
     sync::Arc,
 };
@@ -16,12 +16,8 @@ use super::{
     check::{self, Rules, Stopped},
     entries::{self, Entry, Format, Taker, What},
     error::ArtifactError,
-    identity::{Hashing, written},
+    identity::{Hashing, Kept, written},
 };
-
-/// Up to here the bytes stay in memory, shared by all machines and hashed once; larger files are
-/// read by each machine as it needs them, and hashed on the way.
-const RESIDENT_BYTES_MAX: u64 = 16 << 20;
 
 /// Bytes to be sent.
 #[derive(Debug)]
@@ -38,44 +34,28 @@ enum Source {
 }
 
 impl Packed {
-    /// A file as it lies there, which must have that digest.
+    /// A file as it lies there, which must have that digest when it was sent.
     pub(super) fn as_it_is(path: &Path, digest: &str) -> Result<Self, ArtifactError> {
         let unreadable = |source| ArtifactError::Unreadable {
             path: path.to_owned(),
             source,
         };
         let file = File::open(path).map_err(unreadable)?;
-        let packed = Self::of(file, Some(digest)).map_err(unreadable)?;
-        if packed.digest != digest {
-            return Err(ArtifactError::Changed {
-                path: path.to_owned(),
-                expected: digest.to_owned(),
-                found: packed.digest,
-            });
-        }
-        Ok(packed)
+        let bytes = file.metadata().map_err(unreadable)?.len();
+        Ok(Self {
+            bytes,
+            digest: digest.to_owned(),
+            source: Source::File(Arc::new(file)),
+        })
     }
 
-    fn of(mut file: File, digest: Option<&str>) -> io::Result<Self> {
-        let bytes = file.metadata()?.len();
-        file.rewind()?;
-        if bytes <= RESIDENT_BYTES_MAX {
-            let mut all = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
-            let mut hashing = Hashing::new(file);
-            (&mut hashing)
-                .take(RESIDENT_BYTES_MAX + 1)
-                .read_to_end(&mut all)?;
-            let digest = hashing.finish()?;
-            return Ok(Self {
-                bytes: all.len() as u64,
-                digest,
-                source: Source::Memory(all.into()),
-            });
+    fn of(file: File) -> io::Result<Self> {
+        if let Some(kept) = Kept::read(&file)? {
+            return Ok(kept.into());
         }
-        let digest = match digest {
-            Some(digest) => digest.to_owned(),
-            None => Hashing::new(&file).finish()?,
-        };
+        let bytes = file.metadata()?.len();
+        (&file).rewind()?;
+        let digest = Hashing::new(&file).finish()?;
         Ok(Self {
             bytes,
             digest,
@@ -95,6 +75,16 @@ impl Packed {
             packed: Arc::clone(self),
             at: 0,
             hash,
+        }
+    }
+}
+
+impl From<Kept> for Packed {
+    fn from(Kept { bytes, digest }: Kept) -> Self {
+        Self {
+            bytes: bytes.len() as u64,
+            digest,
+            source: Source::Memory(bytes),
         }
     }
 }
@@ -151,7 +141,11 @@ impl Parcel {
 
 /// Packs an artifact again, as a gzipped tar of which any `tar` can unpack every entry safely.
 /// Gives the digest of what was read.
-pub(super) fn again(path: &Path, format: Format) -> Result<(Packed, String), ArtifactError> {
+pub(super) fn again(
+    path: &Path,
+    format: Format,
+    kept: Option<&Kept>,
+) -> Result<(Packed, String), ArtifactError> {
     let failed = |source| ArtifactError::Unpacking {
         path: path.to_owned(),
         entry: std::env::temp_dir(),
@@ -163,7 +157,7 @@ pub(super) fn again(path: &Path, format: Format) -> Result<(Packed, String), Art
         rules: Rules::new(path),
         tar: tar::Builder::new(gzip),
     };
-    let found = entries::each(path, format, &mut packing)?;
+    let found = entries::each(path, format, kept, &mut packing)?;
     let file = packing
         .tar
         .into_inner()
@@ -172,10 +166,8 @@ pub(super) fn again(path: &Path, format: Format) -> Result<(Packed, String), Art
     let mut file = file
         .into_inner()
         .map_err(|error| failed(error.into_error()))?;
-    file.flush()
-        .and_then(|()| file.seek(SeekFrom::Start(0)))
-        .map_err(failed)?;
-    Ok((Packed::of(file, None).map_err(failed)?, found))
+    file.flush().map_err(failed)?;
+    Ok((Packed::of(file).map_err(failed)?, found))
 }
 
 struct Packing<W: Write> {

@@ -20,8 +20,9 @@ const START_BYTES: u64 = 256 << 10;
 /// What OpenSSH's window allows.
 const MOST_BYTES: u64 = 2 << 20;
 
-/// Shorter spans say nothing of how fast the line is.
-const SAMPLE: Duration = Duration::from_millis(5);
+/// Shorter spans, and fewer bytes, say nothing of how fast the line is.
+const SAMPLE: Duration = Duration::from_millis(1);
+const SAMPLE_BYTES: u64 = 64 << 10;
 
 /// The shortest time in which the other side has answered.
 #[derive(Debug)]
@@ -97,7 +98,11 @@ struct State {
     behind: u64,
     pushed: u64,
     limit: u64,
+    /// Twice what fits on the line, as far as is known.
+    line: u64,
+    /// When the other side spoke, and what it had taken by then.
     sample: Option<(Instant, u64)>,
+    taken: u64,
 }
 
 impl Flow {
@@ -107,7 +112,9 @@ impl Flow {
             behind: 0,
             pushed: 0,
             limit: START_BYTES,
+            line: START_BYTES,
             sample: None,
+            taken: 0,
         };
         Self {
             pushed: AtomicU64::new(0),
@@ -150,18 +157,21 @@ impl Flow {
         state.behind = (state.window - window).min(pushed);
         state.pushed = pushed;
         let taken = pushed - state.behind;
-        let round_trip = self.round_trip.get();
+        let more = taken.saturating_sub(state.taken);
+        state.taken = state.taken.max(taken);
         match state.sample {
-            Some((at, before)) if taken > before => {
-                let span = now.duration_since(at);
-                if span >= SAMPLE.max(round_trip) {
-                    state.limit = state.limit.max(limit(taken - before, span, round_trip));
+            Some((at, before)) => {
+                let (span, bytes) = (now.duration_since(at), taken.saturating_sub(before));
+                if span >= SAMPLE && bytes >= SAMPLE_BYTES {
+                    state.line = state.line.max(line(bytes, span, self.round_trip.get()));
                     state.sample = Some((now, taken));
                 }
             }
-            Some(_) => {}
             None => state.sample = Some((now, taken)),
         }
+        // What was taken makes room for itself and for as much again, which doubles what is on
+        // the way with each round trip until the line is full.
+        state.limit = (state.limit + more).min(state.line);
         drop(state);
         self.moved.notify_one();
     }
@@ -171,17 +181,13 @@ impl Flow {
         self.state
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .sample = Some((Instant::now(), self.taken_now()));
-    }
-
-    fn taken_now(&self) -> u64 {
-        self.pushed.load(Ordering::Relaxed)
+            .sample = None;
     }
 }
 
-/// Twice what the line takes in a round trip: while it takes all that it gets this doubles with
-/// each, and it stays where the line does not take more.
-fn limit(bytes: u64, span: Duration, round_trip: Duration) -> u64 {
+/// Twice what is on the line when it takes so many bytes in so long. Answers come as fast as the
+/// narrowest place lets through what they answer, however long the line is.
+fn line(bytes: u64, span: Duration, round_trip: Duration) -> u64 {
     let rate = bytes as f64 / span.as_secs_f64();
     let bytes = 2.0 * rate * round_trip.as_secs_f64();
     (bytes as u64).clamp(START_BYTES, MOST_BYTES)
@@ -191,8 +197,10 @@ fn limit(bytes: u64, span: Duration, round_trip: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    /// Sends for so many round trips over a line, and gives the limit reached.
+    /// Sends for so many round trips over a line, of which the other side answers each 96 KiB, and
+    /// gives the limit reached.
     fn reached(round_trip_ms: u64, bytes_per_ms: u64, rounds: u64) -> u64 {
+        const STEP: u64 = 96 << 10;
         let round_trip = RoundTrip::unknown();
         round_trip.seen(Duration::from_millis(round_trip_ms));
         let flow = Flow::new(round_trip);
@@ -200,28 +208,44 @@ mod tests {
         let window = MOST_BYTES;
         flow.adjusted(window, now);
         for _ in 0..rounds {
-            // All that may be is pushed, and taken one round trip later, or when the line is
-            // through with it.
+            flow.begin();
             let limit = flow.state.lock().unwrap().limit;
             flow.pushed.fetch_add(limit, Ordering::Relaxed);
-            now += Duration::from_millis(round_trip_ms.max(limit / bytes_per_ms).max(5));
-            flow.adjusted(window, now);
+            now += Duration::from_millis(round_trip_ms);
+            let mut behind = limit;
+            while behind > 0 {
+                let step = behind.min(STEP);
+                behind -= step;
+                now += Duration::from_micros(step * 1000 / bytes_per_ms);
+                flow.adjusted(window - behind, now);
+            }
         }
         flow.state.lock().unwrap().limit
     }
 
     #[test]
     fn a_long_fat_line_is_filled() {
-        assert_eq!(reached(40, 1_000_000, 4), MOST_BYTES);
+        assert_eq!(reached(40, 50_000, 4), MOST_BYTES);
+        assert!(
+            reached(40, 50_000, 2) >= 4 * START_BYTES / 2,
+            "it doubles with each round trip"
+        );
     }
 
     #[test]
     fn a_near_machine_is_not_drowned() {
         assert_eq!(reached(0, 100_000, 50), START_BYTES);
+        assert_eq!(reached(1, 100_000, 50), START_BYTES);
     }
 
     #[test]
     fn a_thin_line_is_not_either() {
         assert_eq!(reached(40, 1_000, 50), START_BYTES);
+    }
+
+    #[test]
+    fn a_line_between_gets_what_fits_on_it_twice() {
+        let limit = reached(40, 10_000, 20);
+        assert!((700 << 10..900 << 10).contains(&limit), "{limit}");
     }
 }

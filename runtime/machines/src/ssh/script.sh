@@ -53,7 +53,7 @@ follow() {
 }
 
 directory() {
-    full "$1"; mkdir -p -- "$p" || fail rejected
+    full "$1"; [ -d "$p" ] || mkdir -p -- "$p" || fail rejected
     below "$1" "$1"; shift
     for c; do
         [ -d "./$c" ] || mkdir -- "./$c" || [ -d "./$c" ] || fail rejected
@@ -114,7 +114,9 @@ absent() {
 }
 unpack() {
     mkdir -- "$partial" || fail rejected
-    take "$2" | { tar --no-same-owner --no-same-permissions -C "$partial" -xzf - && cat >/dev/null; } ||
+    # Not `tar -z`, which copies what comes from a pipe once more.
+    take "$2" | gzip -dc |
+        { tar --no-same-owner --no-same-permissions -C "$partial" -xf - && cat >/dev/null; } ||
         fail rejected
     meant; into "$1"
 }
@@ -211,7 +213,7 @@ newest() {
 }
 # Lets in who carries the newest token: side by side with the same, after all older ones.
 fence() {
-    full "$1"; mkdir -p -- "$p" || fail rejected
+    full "$1"; [ -d "$p" ] || mkdir -p -- "$p" || fail rejected
     lock=$p/$2
     true >>"$lock" || fail rejected
     if [ -z "$flock" ]; then alone "$3" "$4"; return; fi
