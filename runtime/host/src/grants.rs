@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fmt};
 
 use engine::{Code, Failure};
 use machines::{Endpoint, Place};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::plugin::Request;
 use pattern::Pattern;
@@ -94,8 +94,15 @@ impl Grants {
                 continue;
             }
             let scopes = scopes(&request.capability, &request.scope, names);
-            if plugin.bundled() || is_operators(request) {
+            if plugin.bundled() {
                 granted.extend(scopes.iter().cloned());
+            } else if is_operators(request) {
+                // A default is what the plugin's author wrote, not the operator.
+                let written = Names {
+                    schema: &Value::Null,
+                    ..*names
+                };
+                granted.extend(self::scopes(&request.capability, &request.scope, &written));
             }
             asked.extend(scopes);
         }
@@ -224,7 +231,7 @@ fn scopes(capability: &str, scope: &str, names: &Names<'_>) -> Vec<Scope> {
 
 /// What the operator wrote under `grants`, where templates may stand, but no settings.
 fn scopes_written(capability: &str, scope: &str, names: &Names<'_>) -> Vec<Scope> {
-    let nothing = serde_json::Value::Null;
+    let nothing = Value::Null;
     let names = Names {
         settings: &nothing,
         revealed: &nothing,

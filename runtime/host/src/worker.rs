@@ -136,6 +136,11 @@ impl Worker {
         }
     }
 
+    /// JSON of the plugin's without the values of its secrets.
+    pub(crate) fn value(&self, json: &str) -> Value {
+        convert::value(&self.redact(json.to_owned()))
+    }
+
     /// The same, as one line that a terminal may show.
     pub(crate) fn line(&self, text: String) -> String {
         escaped(&self.redact(text), LINE_MAX)

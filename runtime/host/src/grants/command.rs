@@ -6,7 +6,7 @@ use super::{
 };
 
 /// As many argument lists as one scope may stand for.
-const ALTERNATIVES_MAX: usize = 1_000;
+const ALTERNATIVES_MAX: usize = 50_000;
 
 /// A scope of `commands`: a program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::{file::FileScope, pattern::Pattern};
 use crate::worker::About;
 
-/// More than this from one request is no longer something that an operator wrote.
-const ALTERNATIVES_MAX: usize = 1_000;
+/// What one request may stand for: some for each of a thousand targets, and no more.
+const ALTERNATIVES_MAX: usize = 50_000;
 
 /// What the names in templates stand for.
 pub(crate) struct Names<'a> {

@@ -392,6 +392,25 @@ async fn what_a_manifest_puts_around_a_setting_is_nobodys_grant() {
 }
 
 #[tokio::test]
+async fn a_default_is_not_what_the_operator_wrote() {
+    let schema = r#"{"properties": {"url": {"default": "https://a.example"}}}"#;
+    let case = || Case::asking("http", "{url}").with_schema(schema);
+    case().http(&["https://a.example/"], &[]).await;
+    case()
+        .third_party()
+        .http(&[], &["https://a.example/"])
+        .await;
+    let granted = case().third_party().granting("http", "https://a.example");
+    granted.http(&["https://a.example/"], &[]).await;
+    let written = case()
+        .third_party()
+        .with(json!({ "url": "https://b.example" }));
+    written
+        .http(&["https://b.example/"], &["https://a.example/"])
+        .await;
+}
+
+#[tokio::test]
 async fn paths_stay_below_their_root() {
     Case::asking("files", "write:{root}")
         .with(json!({ "root": "/srv/app/" }))

@@ -85,7 +85,7 @@ impl HealthCheck {
             status,
             message: self.0.line(report.message),
             measurements: report.measurements,
-            details: convert::value(&report.details),
+            details: self.0.value(&report.details),
         })
     }
 }

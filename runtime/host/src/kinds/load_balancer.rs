@@ -52,10 +52,11 @@ impl LoadBalancer {
         let call = async |linked: bindings::Linked, state, settings: String| {
             linked.read_balancer(state, &theirs, &settings).await
         };
-        let reading = self
+        let mut reading = self
             .0
             .call("read the load balancer", context, about, call)
             .await?;
+        reading.details = self.0.redact(reading.details);
         convert::reading(reading, targets).map_err(|what| nonsense(self.0.plugin(), &what))
     }
 

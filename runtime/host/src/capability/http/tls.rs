@@ -96,7 +96,8 @@ pub(super) fn server_name(options: &Options, host: &str) -> Result<ServerName<'s
     })
 }
 
-/// Takes any certificate, because the operator's settings say so.
+/// Takes any certificate, where the plugin says that any will do: it can lose no more by that than
+/// it was trusted with.
 #[derive(Debug)]
 struct Anyone(Arc<CryptoProvider>);
 
