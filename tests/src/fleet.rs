@@ -123,6 +123,14 @@ successes = 2
         self.folder.join(target)
     }
 
+    /// The target of that name.
+    pub fn member(&self, name: &str) -> &Member {
+        self.members
+            .iter()
+            .find(|member| member.name == name)
+            .expect("the fleet has it")
+    }
+
     /// The version that each target answers with; none where nothing answers.
     pub fn versions(&self) -> BTreeMap<&str, Option<String>> {
         let ask = |member: &Member| version_at(&member.address);

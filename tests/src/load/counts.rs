@@ -222,6 +222,13 @@ impl fmt::Display for Counted {
                 *reasons.entry((sample.kind, why)).or_default() += 1;
             }
         }
+        if self.reopened() > 0 {
+            let times = self.reopened();
+            writeln!(
+                f,
+                "  {times} x a WebSocket was opened again after its server's goodbye"
+            )?;
+        }
         for ((kind, why), count) in reasons {
             writeln!(f, "  {count} x {kind}: {why}")?;
         }

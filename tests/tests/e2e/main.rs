@@ -20,3 +20,4 @@ mod secrets;
 mod ssh;
 mod steps;
 mod strategies;
+mod verdicts;

@@ -2,7 +2,7 @@
 //! clients that neither retry nor open new ones can lose a request then: those are counted,
 //! beside what a bare reload costs.
 
-use tests::{Fleet, Load, Mix, Nginx, World, load::Kind, record};
+use tests::{Fleet, Hosts, Load, Mix, Nginx, World, load::Kind, record};
 
 use crate::scene::{CANARY, LIMITS, THREE, deploy, play, shown};
 
@@ -103,4 +103,22 @@ fn a_file_that_nginx_refuses_changes_nothing() {
     assert_eq!(nginx.reloads(), reloads);
     fleet.all_on("1.0");
     assert_eq!(fleet.on_disk(), disk, "{}", played.ran);
+}
+
+#[test]
+fn nginx_on_a_machine_that_is_reached_over_ssh() {
+    let world = World::new();
+    let hosts = Hosts::start(&world, &["lb"]);
+    let fleet = Fleet::new(&world, THREE);
+    let nginx = Nginx::start(&world, &fleet.balancer);
+    let balancer = nginx.toml() + "on = \"lb\"\n";
+    world.configure(&[&fleet.toml(), &hosts.toml(), &balancer, LIMITS, CANARY]);
+    world.release("1.0");
+    world.deploy("1.0", 0);
+    nginx.serve(&fleet.balancer);
+    world.release("2.0");
+    let played = play(&world, &fleet, Mix::CAREFUL, &deploy("2.0"));
+    assert_eq!(played.ran.code(), Some(0), "{}", played.ran);
+    played.nobody_noticed();
+    fleet.all_on("2.0");
 }
