@@ -189,6 +189,12 @@ fn configuration() -> Config {
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         .concurrency_support(false);
+    // Where in a plugin's code it trapped helps nobody here, and makes compiled code, which is
+    // read and hashed at each start, a good deal longer.
+    config
+        .generate_address_map(false)
+        .native_unwind_info(false)
+        .wasm_backtrace_max_frames(None);
     config
 }
 
