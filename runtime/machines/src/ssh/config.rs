@@ -131,6 +131,10 @@ pub(super) fn route(spec: &SshSpec) -> Result<Route, MachineError> {
     })
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one key of the SSH configuration after the other, with no thread between them"
+)]
 fn hop(
     spec: &SshSpec,
     alias: &str,

@@ -217,6 +217,10 @@ impl Connection {
     }
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "the steps of one connection, each with its own failure"
+)]
 async fn connect(route: &Route, doing: &Doing) -> Result<Connection, MachineError> {
     let round_trip = RoundTrip::unknown();
     let flows = Flows::default();
