@@ -104,7 +104,7 @@ impl Site {
             Some(path) => folder.join(path),
             None => folder.join(STATE),
         };
-        let store = Sqlite::open(&state.join("state.db"))?;
+        let store = Sqlite::open(state.join("state.db"))?;
         let runtime = threads()?;
         Ok(Self {
             configuration: Arc::new(configuration),

@@ -53,6 +53,10 @@ macro_rules! suite {
     };
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one case after the other on the same machine"
+)]
 pub(crate) async fn files_are_written_read_listed_and_removed(machine: &dyn Machine, dir: &Path) {
     let root = dir.join("root");
     let actions = [
@@ -172,6 +176,10 @@ pub(crate) async fn permissions_are_kept_or_given(machine: &dyn Machine, dir: &P
     );
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one case after the other on the same machine"
+)]
 pub(crate) async fn no_path_leaves_its_root(machine: &dyn Machine, dir: &Path) {
     let root = dir.join("root");
     let outside = dir.join("outside");

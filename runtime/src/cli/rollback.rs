@@ -1,6 +1,9 @@
 //! `runtime rollback`: takes an open deployment back, or brings an older release back.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use engine::Purpose;
@@ -45,7 +48,7 @@ pub(crate) struct Rollback {
 /// What a rollback comes to.
 enum Way {
     /// Undo this deployment from its record.
-    TakeBack(Deployment),
+    TakeBack(Box<Deployment>),
     /// Deploy this release.
     BringBack(Box<KnownRelease>),
 }
@@ -63,6 +66,7 @@ impl Rollback {
         let course = Course {
             site: &site,
             purpose: Purpose::Rollback,
+            bystanders: BTreeSet::new(),
             wait: self.wait.map_or(Duration::ZERO, Into::into),
             format: self.printing.format,
             terminal: *terminal,
@@ -166,7 +170,7 @@ fn take_back(deployment: Deployment) -> Result<Way, Problem> {
             Err(Problem::new(Reason::Locked, title)
                 .hint("end it there with Ctrl-C: it is then taken back; if that process is gone, wait until its lease ran out, or `runtime unlock --reason …`"))
         }
-        _ => Ok(Way::TakeBack(deployment)),
+        _ => Ok(Way::TakeBack(Box::new(deployment))),
     }
 }
 

@@ -162,6 +162,11 @@ fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
         ["TARGET", "GROUP", "RELEASE", "TRAFFIC", "ADMISSION"],
         &rows,
     );
+    warn(picture, terminal);
+}
+
+/// Says who could not be asked.
+fn warn(picture: &Picture, terminal: &Terminal) {
     for (name, found) in &picture.active {
         if let Err(message) = found {
             terminal.aside(&format!("warning: {name} cannot be asked: {message}"));

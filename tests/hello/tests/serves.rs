@@ -1,5 +1,7 @@
 //! The application, started as a deployment starts it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},

@@ -122,6 +122,7 @@ pub(crate) fn raw(to: &Path, entries: &[Raw<'_>]) {
 }
 
 /// Archives that must be refused, and why.
+#[expect(clippy::too_many_lines, reason = "a table of archives")]
 pub(crate) fn hostile(dir: &Path) -> Vec<(PathBuf, &'static str)> {
     use tar::EntryType::{Block, Char, Directory, Fifo, Link, Symlink};
     let link = |name, target| Raw {
