@@ -13,11 +13,12 @@ use std::{
     io::{self, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 use async_trait::async_trait;
 use cap_std::fs::Dir;
+use tokio::sync::Mutex;
 
 pub use self::error::ArtifactError;
 pub(crate) use self::pack::{Packed, Parcel};
@@ -48,6 +49,8 @@ pub struct Artifact {
     packed: OnceLock<Arc<Packed>>,
     plain: OnceLock<Arc<Packed>>,
     packing: Mutex<()>,
+    /// The permissions of a copy.
+    mode: u32,
 }
 
 impl Artifact {
@@ -67,6 +70,9 @@ impl Artifact {
                     source,
                 })?,
         };
+        let mode = path.metadata().map_or(0o644, |there| {
+            check::mode(there.permissions().mode(), false)
+        });
         let (digest, summary) = match (format, &kept) {
             (Format::Plain, Some(kept)) => (kept.digest.clone(), Summary::default()),
             (Format::Plain, None) => (digest(path)?, Summary::default()),
@@ -80,7 +86,8 @@ impl Artifact {
             kept,
             packed: OnceLock::new(),
             plain: OnceLock::new(),
-            packing: Mutex::new(()),
+            packing: Mutex::default(),
+            mode,
         })
     }
 
@@ -120,32 +127,64 @@ impl Artifact {
             io::copy(&mut file, to).map_err(unreadable)?;
             self.compare(&file.finish().map_err(unreadable)?)?;
         }
-        let there = self.path.metadata().map_err(unreadable)?;
-        Ok(there.permissions().mode() & 0o755)
+        Ok(self.mode)
     }
 
-    /// What is sent to another machine to be unpacked there: a gzipped tar in which nothing needs
-    /// care. Made once; blocks.
-    pub(crate) fn packed(&self) -> Result<Arc<Packed>, ArtifactError> {
-        self.unpackable()?;
-        self.once(&self.packed, || {
-            if self.format == Format::TarGz && self.summary.as_it_is {
-                self.as_it_is()
+    /// What is sent to another machine, to be unpacked there or copied. For unpacking it is a
+    /// gzipped tar in which nothing needs care. Made once, also where many ask at a time.
+    pub(crate) async fn packed(
+        self: &Arc<Self>,
+        unpack: bool,
+    ) -> Result<Arc<Packed>, ArtifactError> {
+        let ready = if unpack { &self.packed } else { &self.plain };
+        if let Some(packed) = ready.get() {
+            return Ok(Arc::clone(packed));
+        }
+        let _one = self.packing.lock().await;
+        if let Some(packed) = ready.get() {
+            return Ok(Arc::clone(packed));
+        }
+        let artifact = Arc::clone(self);
+        let pack = move || {
+            if unpack {
+                artifact.to_unpack()
             } else {
-                let kept = self.kept.as_ref();
-                let (packed, found) = pack::again(&self.path, self.format, kept)?;
-                self.compare(&found)?;
-                Ok(packed)
+                artifact.to_copy()
             }
-        })
+        };
+        let packed = match tokio::task::spawn_blocking(pack).await {
+            Ok(packed) => Arc::new(packed?),
+            Err(error) => {
+                let path = self.path.clone();
+                return Err(ArtifactError::Unreadable {
+                    path,
+                    source: error.into(),
+                });
+            }
+        };
+        Ok(Arc::clone(ready.get_or_init(|| packed)))
     }
 
-    /// What is sent to another machine to be copied there. Blocks.
-    pub(crate) fn plain(&self) -> Result<Arc<Packed>, ArtifactError> {
+    /// The permissions of a copy.
+    pub(crate) fn mode(&self) -> u32 {
+        self.mode
+    }
+
+    fn to_unpack(&self) -> Result<Packed, ArtifactError> {
+        self.unpackable()?;
+        if self.format == Format::TarGz && self.summary.as_it_is {
+            return self.as_it_is();
+        }
+        let (packed, found) = pack::again(&self.path, self.format, self.kept.as_ref())?;
+        self.compare(&found)?;
+        Ok(packed)
+    }
+
+    fn to_copy(&self) -> Result<Packed, ArtifactError> {
         if self.format == Format::Directory {
             return Err(ArtifactError::NotAFile(self.path.clone()));
         }
-        self.once(&self.plain, || self.as_it_is())
+        self.as_it_is()
     }
 
     fn as_it_is(&self) -> Result<Packed, ArtifactError> {
@@ -153,26 +192,6 @@ impl Artifact {
             Some(kept) => Ok(kept.clone().into()),
             None => Packed::as_it_is(&self.path, &self.digest),
         }
-    }
-
-    /// Whether the file may be executed.
-    pub(crate) fn mode(&self) -> u32 {
-        self.path
-            .metadata()
-            .map_or(0o644, |there| there.permissions().mode() & 0o755)
-    }
-
-    fn once(
-        &self,
-        kept: &OnceLock<Arc<Packed>>,
-        make: impl FnOnce() -> Result<Packed, ArtifactError>,
-    ) -> Result<Arc<Packed>, ArtifactError> {
-        let _one = self.packing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(packed) = kept.get() {
-            return Ok(Arc::clone(packed));
-        }
-        let packed = Arc::new(make()?);
-        Ok(Arc::clone(kept.get_or_init(|| packed)))
     }
 
     fn unpackable(&self) -> Result<(), ArtifactError> {

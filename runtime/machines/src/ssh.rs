@@ -8,6 +8,7 @@ mod config;
 mod connection;
 mod flow;
 mod frames;
+mod handshake;
 mod keys;
 mod known;
 mod script;

@@ -76,7 +76,6 @@ impl Call<'_> {
         };
         let mut head = shell.first.take().unwrap_or_default();
         head.extend_from_slice(&script.request());
-        shell.flow.begin();
         let flow = Arc::clone(&shell.flow);
         let out = Out::new(Arc::clone(&shell.writer), Arc::clone(&flow));
         let sending = send(out, head.into(), &script.blobs, collector.changed());
@@ -200,6 +199,7 @@ async fn send(
     changed: Arc<OnceLock<usize>>,
 ) -> Result<(), Unsent> {
     out.push(head).await?;
+    let _sending = (!blobs.is_empty()).then(|| out.flow.begin());
     for blob in blobs {
         match blob {
             Blob::Bytes(bytes) => {

@@ -11,21 +11,16 @@ use std::{
 
 use russh::{
     Channel, Disconnect,
-    client::{Config, Handle, Msg, connect_stream},
+    client::{Handle, Msg},
 };
-use tokio::{
-    net::TcpStream,
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
-};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::{
     client::{Client, Reason},
-    config::{Hop, Route},
+    config::Route,
     flow::{Flows, RoundTrip},
-    keys,
-    known::Known,
+    handshake::{self, Entered},
     shell::{Place, Shell},
-    transport::{Piped, Prompt},
 };
 use crate::error::{ErrorKind, MachineError};
 
@@ -35,19 +30,6 @@ const SHELLS_MAX: usize = 8;
 
 /// Shells that are kept for the next call. More stand ready only where calls come side by side.
 const IDLE_MAX: usize = 2;
-
-/// Unanswered keepalives after which a connection is lost.
-const KEEPALIVES_MAX: usize = 3;
-
-/// What is being done, for the message where it takes too long.
-#[derive(Clone, Default)]
-struct Doing(Reason);
-
-impl Doing {
-    fn now(&self, text: impl Into<String>) {
-        self.0.set(text.into());
-    }
-}
 
 pub(super) struct Connection {
     /// The last one is the machine's; the others carry it.
@@ -67,19 +49,23 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects to every host on the way, checks its key and proves who we are.
     pub(super) async fn open(route: &Route) -> Result<Self, MachineError> {
-        let doing = Doing::default();
-        let whom = route.hops.last().map(whom).unwrap_or_default();
-        match tokio::time::timeout(route.timeout, connect(route, &doing)).await {
-            Ok(connected) => connected,
-            Err(_) => {
-                let text = format!(
-                    "{whom} did not answer within {:?}: {}",
-                    route.timeout,
-                    doing.0.get().unwrap_or_default()
-                );
-                Err(MachineError::new(ErrorKind::Timeout, text))
-            }
-        }
+        let Entered {
+            handles,
+            ended,
+            flows,
+            whom,
+        } = handshake::enter(route).await?;
+        Ok(Self {
+            handles,
+            ended,
+            flows,
+            round_trip: RoundTrip::unknown(),
+            idle: Mutex::new(Vec::new()),
+            shells: Arc::new(Semaphore::new(SHELLS_MAX)),
+            freed: Arc::default(),
+            waiting: AtomicUsize::new(0),
+            whom,
+        })
     }
 
     fn handle(&self) -> Option<&Handle<Client>> {
@@ -214,132 +200,6 @@ impl Connection {
                 .disconnect(Disconnect::ByApplication, "done", "")
                 .await;
         }
-    }
-}
-
-#[expect(
-    clippy::too_many_lines,
-    reason = "the steps of one connection, each with its own failure"
-)]
-async fn connect(route: &Route, doing: &Doing) -> Result<Connection, MachineError> {
-    let round_trip = RoundTrip::unknown();
-    let flows = Flows::default();
-    let mut handles: Vec<Handle<Client>> = Vec::new();
-    let mut ended = Reason::default();
-    let last = route.hops.len().saturating_sub(1);
-    for (index, hop) in route.hops.iter().enumerate() {
-        let whom = whom(hop);
-        ended = Reason::default();
-        let known = Known::of(hop);
-        let mut config = Config {
-            keepalive_interval: Some(hop.keepalive),
-            keepalive_max: KEEPALIVES_MAX,
-            ..Config::default()
-        };
-        config.preferred.key = known.preferred(&config.preferred.key).into();
-        let config = Arc::new(config);
-        let refused = Reason::default();
-        let flows = if index == last {
-            flows.clone()
-        } else {
-            Flows::default()
-        };
-        let client = Client {
-            known,
-            flows,
-            refused: refused.clone(),
-            ended: ended.clone(),
-        };
-        let greeting = format!("{whom} does not greet, or exchange keys");
-        let connected = match (handles.last(), &route.proxy_command) {
-            (Some(before), _) => {
-                doing.now(format!("the way to {whom} through the host before it"));
-                let port = u32::from(hop.port);
-                let way = before
-                    .channel_open_direct_tcpip(&hop.host, port, "127.0.0.1", 0)
-                    .await;
-                let way =
-                    way.map_err(|error| unavailable(&whom, "could not be reached", &error))?;
-                doing.now(greeting);
-                connect_stream(config, way.into_stream(), client).await
-            }
-            (None, Some(command)) => {
-                doing.now(greeting);
-                let stream = Piped::start(command)
-                    .map_err(|error| unavailable(&whom, "could not be reached", &error))?;
-                connect_stream(config, stream, client).await
-            }
-            (None, None) => {
-                doing.now(format!("{whom} does not accept a connection"));
-                let stream = TcpStream::connect((hop.host.as_str(), hop.port)).await;
-                let stream = stream
-                    .and_then(Prompt::new)
-                    .map_err(|error| unavailable(&whom, "could not be reached", &error))?;
-                doing.now(greeting);
-                connect_stream(config, stream, client).await
-            }
-        };
-        let mut handle =
-            connected.map_err(|error| no_connection(&whom, &refused, &ended, &error))?;
-        doing.now(format!("{whom} does not say whether it lets us in"));
-        keys::authenticate(&mut handle, hop).await.map_err(|why| {
-            let said = ended
-                .get()
-                .map_or(String::new(), |said| format!(" ({said})"));
-            let text = format!("{whom} does not let us in{said}: {why}");
-            MachineError::new(ErrorKind::Denied, text)
-        })?;
-        handles.push(handle);
-    }
-    Ok(Connection {
-        handles,
-        ended,
-        flows,
-        round_trip,
-        idle: Mutex::new(Vec::new()),
-        shells: Arc::new(Semaphore::new(SHELLS_MAX)),
-        freed: Arc::default(),
-        waiting: AtomicUsize::new(0),
-        whom: route.hops.last().map(whom).unwrap_or_default(),
-    })
-}
-
-fn whom(hop: &Hop) -> String {
-    let alias = if hop.alias == hop.host {
-        String::new()
-    } else {
-        format!(" ({})", hop.alias)
-    };
-    format!("{}@{}:{}{alias}", hop.user, hop.host, hop.port)
-}
-
-fn unavailable(whom: &str, what: &str, error: &impl std::fmt::Display) -> MachineError {
-    MachineError::new(ErrorKind::Unavailable, format!("{whom} {what}: {error}"))
-}
-
-fn no_connection(
-    whom: &str,
-    refused: &Reason,
-    ended: &Reason,
-    error: &russh::Error,
-) -> MachineError {
-    if let Some(reason) = refused.get() {
-        return MachineError::new(
-            ErrorKind::Denied,
-            format!("{whom} is not trusted: {reason}"),
-        );
-    }
-    let ended = ended.get().map_or(String::new(), |why| format!(" ({why})"));
-    match error {
-        russh::Error::NoCommonAlgo { .. } | russh::Error::Version => MachineError::new(
-            ErrorKind::Rejected,
-            format!("{whom} speaks an SSH that is not understood: {error}{ended}"),
-        ),
-        _ => unavailable(
-            whom,
-            "broke off before it let us in",
-            &format!("{error}{ended}"),
-        ),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -13,12 +13,25 @@ use std::{
 use russh::ChannelId;
 use tokio::sync::Notify;
 
+use super::transport::Sent;
+
 /// What is on its way at first, and always may be: measured as the best where the machine is
 /// near.
 const START_BYTES: u64 = 256 << 10;
 
 /// What OpenSSH's window allows.
 const MOST_BYTES: u64 = 2 << 20;
+
+/// What all machines together may have on their way, beyond what each may always have: the line
+/// out of here is one for all of them.
+const ALL_BYTES: u64 = 8 << 20;
+
+/// What may wait in this program until the line takes it, for each machine. All that waits is
+/// encrypted at once, into room that is kept.
+const WAITING_BYTES: u64 = 64 << 10;
+
+/// How many machines are being sent to.
+static SENDING: AtomicU64 = AtomicU64::new(0);
 
 /// Shorter spans, and fewer bytes, say nothing of how fast the line is.
 const SAMPLE: Duration = Duration::from_millis(1);
@@ -48,36 +61,35 @@ impl RoundTrip {
 
 /// The flows of a connection, by channel.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Flows(Arc<Mutex<HashMap<ChannelId, Arc<Flow>>>>);
+pub(super) struct Flows {
+    by_channel: Arc<Mutex<HashMap<ChannelId, Arc<Flow>>>>,
+    /// What has gone out on the connection.
+    pub(super) sent: Arc<Sent>,
+}
 
 impl Flows {
     pub(super) fn open(&self, channel: ChannelId, round_trip: &Arc<RoundTrip>) -> Arc<Flow> {
-        let flow = Arc::new(Flow::new(Arc::clone(round_trip)));
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(channel, Arc::clone(&flow));
+        let flow = Arc::new(Flow::new(Arc::clone(round_trip), Arc::clone(&self.sent)));
+        self.all().insert(channel, Arc::clone(&flow));
         flow
     }
 
     pub(super) fn close(&self, channel: ChannelId) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&channel);
+        self.all().remove(&channel);
     }
 
     /// The other side has taken something, and says how much it would take now.
     pub(super) fn adjusted(&self, channel: ChannelId, window: u32) {
-        let flow = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&channel)
-            .cloned();
+        let flow = self.all().get(&channel).cloned();
         if let Some(flow) = flow {
             flow.adjusted(u64::from(window), Instant::now());
         }
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<ChannelId, Arc<Flow>>> {
+        self.by_channel
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,6 +100,7 @@ pub(super) struct Flow {
     state: Mutex<State>,
     moved: Notify,
     round_trip: Arc<RoundTrip>,
+    sent: Arc<Sent>,
 }
 
 #[derive(Debug)]
@@ -103,10 +116,12 @@ struct State {
     /// When the other side spoke, and what it had taken by then.
     sample: Option<(Instant, u64)>,
     taken: u64,
+    /// What had been pushed, and had gone out, when something large began.
+    base: (u64, u64),
 }
 
 impl Flow {
-    fn new(round_trip: Arc<RoundTrip>) -> Self {
+    fn new(round_trip: Arc<RoundTrip>, sent: Arc<Sent>) -> Self {
         let state = State {
             window: 0,
             behind: 0,
@@ -115,44 +130,54 @@ impl Flow {
             line: START_BYTES,
             sample: None,
             taken: 0,
+            base: (0, 0),
         };
         Self {
             pushed: AtomicU64::new(0),
             state: Mutex::new(state),
             moved: Notify::new(),
             round_trip,
+            sent,
         }
     }
 
     /// Waits until so many bytes more may be on their way, and counts them.
     pub(super) async fn admit(&self, bytes: u64) {
         loop {
-            let moved = self.moved.notified();
+            let (moved, sent) = (self.moved.notified(), self.sent.moved());
             let pushed = self.pushed.load(Ordering::Relaxed);
-            let (under_way, limit) = {
-                let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let (under_way, limit, waiting) = {
+                let state = self.state();
+                let sent = self.sent.bytes() - state.base.1;
+                let waiting = (pushed - state.base.0).saturating_sub(sent);
                 (
                     state.behind + pushed.saturating_sub(state.pushed),
                     state.limit,
+                    waiting,
                 )
             };
-            if under_way == 0 || under_way + bytes <= limit {
+            let share = ALL_BYTES / SENDING.load(Ordering::Relaxed).max(1);
+            let fits = under_way + bytes <= limit.min(share.max(START_BYTES));
+            if under_way == 0 || (fits && waiting <= WAITING_BYTES) {
                 self.pushed.fetch_add(bytes, Ordering::Relaxed);
                 return;
             }
-            moved.await;
+            tokio::select! {
+                () = moved => {}
+                () = sent => {}
+            }
         }
     }
 
     /// Grows with everything that the other side has taken.
     pub(super) fn taken(&self) -> u64 {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         state.pushed.saturating_sub(state.behind)
     }
 
     fn adjusted(&self, window: u64, now: Instant) {
         let pushed = self.pushed.load(Ordering::Relaxed);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         state.window = state.window.max(window);
         state.behind = (state.window - window).min(pushed);
         state.pushed = pushed;
@@ -176,12 +201,26 @@ impl Flow {
         self.moved.notify_one();
     }
 
-    /// A pause says nothing of the line.
-    pub(super) fn begin(&self) {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .sample = None;
+    /// Something large is about to be sent. A pause before it says nothing of the line.
+    pub(super) fn begin(&self) -> Sending {
+        let mut state = self.state();
+        state.sample = None;
+        state.base = (self.pushed.load(Ordering::Relaxed), self.sent.bytes());
+        SENDING.fetch_add(1, Ordering::Relaxed);
+        Sending
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts among those that are being sent to until it is dropped.
+pub(super) struct Sending;
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        SENDING.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -203,12 +242,12 @@ mod tests {
         const STEP: u64 = 96 << 10;
         let round_trip = RoundTrip::unknown();
         round_trip.seen(Duration::from_millis(round_trip_ms));
-        let flow = Flow::new(round_trip);
+        let flow = Flow::new(round_trip, Arc::default());
         let mut now = Instant::now();
         let window = MOST_BYTES;
         flow.adjusted(window, now);
         for _ in 0..rounds {
-            flow.begin();
+            drop(flow.begin());
             let limit = flow.state.lock().unwrap().limit;
             flow.pushed.fetch_add(limit, Ordering::Relaxed);
             now += Duration::from_millis(round_trip_ms);

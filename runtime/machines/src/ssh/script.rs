@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use crate::{
     action::{Action, Command, OUTPUT_BYTES_MAX, Place, READ_BYTES_MAX},
-    artifact::{Artifact, ArtifactSource, Packed},
+    artifact::{ArtifactSource, Packed},
     error::{ErrorKind, MachineError},
     fence::Fence,
     local::{BECOME, FENCE_WAIT, LIST_ENTRIES_MAX, artifact, check_command, check_place},
@@ -62,39 +62,11 @@ impl Script {
         artifacts: Option<&dyn ArtifactSource>,
     ) -> Result<Self, MachineError> {
         let mut script = Self::new(fence)?;
-        let mut needs = Vec::with_capacity(actions.len());
+        let mut packed = Vec::with_capacity(actions.len());
         for (index, action) in actions.iter().enumerate() {
-            let needed = match action {
-                Action::Unpack { release, .. } | Action::Copy { release, .. } => Some(
-                    artifact(artifacts, release)
-                        .await
-                        .map_err(|error| error.at(index))?,
-                ),
-                _ => None,
-            };
-            needs.push(needed);
+            let sent = sent(action, artifacts).await;
+            packed.push(sent.map_err(|error| error.at(index))?);
         }
-        // Reading and packing an artifact may take a while.
-        let packed = tokio::task::spawn_blocking({
-            let kinds: Vec<_> = actions
-                .iter()
-                .map(|a| matches!(a, Action::Unpack { .. }))
-                .collect();
-            move || -> Result<Vec<_>, (usize, MachineError)> {
-                let needs = needs.into_iter().zip(kinds).enumerate();
-                let pack = |(index, (need, unpack)): (usize, (Option<Arc<Artifact>>, bool))| {
-                    let Some(need) = need else { return Ok(None) };
-                    let packed = if unpack { need.packed() } else { need.plain() };
-                    let packed = packed.map_err(|error| (index, MachineError::from(error)))?;
-                    Ok(Some((packed, need.mode())))
-                };
-                needs.map(pack).collect()
-            }
-        });
-        let packed = packed
-            .await
-            .map_err(|error| MachineError::new(ErrorKind::Internal, error.to_string()))?
-            .map_err(|(index, error)| error.at(index))?;
         script.last_blob = actions.iter().rposition(has_blob);
         for (index, (action, packed)) in actions.iter().zip(packed).enumerate() {
             script
@@ -408,6 +380,20 @@ impl Script {
         }
         Ok(())
     }
+}
+
+/// What is sent for an action, and its permissions.
+async fn sent(
+    action: &Action,
+    artifacts: Option<&dyn ArtifactSource>,
+) -> Result<Option<(Arc<Packed>, u32)>, MachineError> {
+    let (release, unpack) = match action {
+        Action::Unpack { release, .. } => (release, true),
+        Action::Copy { release, .. } => (release, false),
+        _ => return Ok(None),
+    };
+    let artifact = artifact(artifacts, release).await?;
+    Ok(Some((artifact.packed(unpack).await?, artifact.mode())))
 }
 
 fn has_blob(action: &Action) -> bool {
