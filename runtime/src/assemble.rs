@@ -144,6 +144,7 @@ impl System {
             release: release.clone(),
             previous: current.into_iter().next().map(|known| known.release),
             targets: self.targets.clone(),
+            bystanders: BTreeSet::new(),
             strategy: contents.strategy.name.clone(),
             settings: contents.strategy.settings.clone(),
             rules: self.rules(contents),

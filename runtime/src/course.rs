@@ -1,10 +1,10 @@
 //! The way of one deployment through this process: lease, record, listeners, strategy, verdict,
 //! and what is tidied up after it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use engine::{
-    Brief, Code, Deployment, Event, Failure, Observer, Purpose, Record, Timestamp, Verdict,
+    Brief, Code, Deployment, Event, Failure, Name, Observer, Purpose, Record, Timestamp, Verdict,
     rollback_open,
 };
 use store::{Blob, Lease, LeaseError, NewDeployment, Store};
@@ -40,6 +40,8 @@ pub(crate) struct Course<'a> {
     pub(crate) site: &'a Site,
     /// Forward or back.
     pub(crate) purpose: Purpose,
+    /// Targets that are passed over.
+    pub(crate) bystanders: BTreeSet<Name>,
     /// How long to wait for another deployment.
     pub(crate) wait: Duration,
     /// How to print.
@@ -73,11 +75,11 @@ impl Observer for Listeners {
 impl Course<'_> {
     /// Rolls the release out. Gives back the exit code.
     pub(crate) async fn roll_out(self, system: System, found: Found) -> Result<u8, Problem> {
-        let brief = Arc::new(
-            system
-                .brief(self.site, self.purpose, &found.release)
-                .await?,
-        );
+        let mut brief = system
+            .brief(self.site, self.purpose, &found.release)
+            .await?;
+        brief.bystanders.clone_from(&self.bystanders);
+        let brief = Arc::new(brief);
         let lease = self.begin(&system, &brief, &found).await?;
         self.conduct(system, brief, lease, Way::Forward).await
     }

@@ -1,20 +1,24 @@
 //! Targets and machines, from the configuration's words to those of the engine and the machines.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use configuration::{Configuration, Contents, HERE};
-use engine::Target;
+use engine::{Name, Target};
 use machines::{Location, MachineSpec, Machines, SshSpec};
 use serde_json::json;
 
 use crate::report::{Problem, Reason};
 
-/// Leaves only the targets that the command line names.
-pub(crate) fn only(configuration: &mut Configuration, names: &[String]) -> Result<(), Problem> {
+/// The targets that are passed over because the command line names others. They stay part of the
+/// fleet: the load balancer goes on sending them their part.
+pub(crate) fn bystanders(
+    configuration: &Configuration,
+    names: &[String],
+) -> Result<BTreeSet<Name>, Problem> {
     if names.is_empty() {
-        return Ok(());
+        return Ok(BTreeSet::new());
     }
-    let targets = &mut configuration.contents.targets;
+    let targets = &configuration.contents.targets;
     let missing = |name: &&String| targets.iter().all(|target| target.name != **name);
     if let Some(unknown) = names.iter().find(missing) {
         let known: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
@@ -23,8 +27,10 @@ pub(crate) fn only(configuration: &mut Configuration, names: &[String]) -> Resul
                 .hint(format!("the configuration has {}", known.join(", "))),
         );
     }
-    targets.retain(|target| names.contains(&target.name));
-    Ok(())
+    let others = targets
+        .iter()
+        .filter(|target| !names.contains(&target.name));
+    Ok(others.map(|target| target.name.as_str().into()).collect())
 }
 
 /// A target in the engine's words.

@@ -21,6 +21,9 @@ struct Facts {
     balancer: bool,
     #[serde(default)]
     analysis: bool,
+    /// Targets that the deployment passes over, whatever is asked of them.
+    #[serde(default)]
+    bystanders: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -47,12 +50,13 @@ pub struct Fleet<'a> {
     ready: Vec<&'a str>,
     balancer: bool,
     analysis: bool,
+    bystanders: Vec<String>,
 }
 
 impl<'a> Fleet<'a> {
     /// Sorts the targets, and reads the load balancer where there is one.
     pub fn read(deployment: &'a Deployment) -> Result<Self> {
-        let Facts { balancer, analysis } = serde_json::from_str(&deployment.details)?;
+        let facts: Facts = serde_json::from_str(&deployment.details)?;
         let mut groups: Vec<Group<'a>> = Vec::new();
         for target in &deployment.targets {
             match groups.iter_mut().find(|group| group.name == target.group) {
@@ -68,7 +72,7 @@ impl<'a> Fleet<'a> {
             .iter()
             .filter(|(_, release)| release.is_some());
         let ready = running.map(|(target, _)| target.as_str()).collect();
-        let current = if balancer {
+        let current = if facts.balancer {
             rollout::current()?
         } else {
             Vec::new()
@@ -78,8 +82,9 @@ impl<'a> Fleet<'a> {
             groups,
             shares: Vec::new(),
             ready,
-            balancer,
-            analysis,
+            balancer: facts.balancer,
+            analysis: facts.analysis,
+            bystanders: facts.bystanders,
         };
         fleet.remember(&current);
         Ok(fleet)
@@ -278,8 +283,8 @@ impl<'a> Fleet<'a> {
     /// Gives the release to these targets, batch by batch: takes the traffic from the batch,
     /// switches it, and gives the traffic back; at the end, `finally` splits it.
     ///
-    /// Where a batch has every ready member of a group, the group's share goes to the others
-    /// meanwhile. `after` is called with each batch and whether it was the last.
+    /// Bystanders are in no batch. Where a batch has every ready member of a group, the group's
+    /// share goes to the others meanwhile. `after` is called with each batch and whether it was the last.
     pub fn roll(
         &mut self,
         targets: &[&'a Target],
@@ -287,7 +292,8 @@ impl<'a> Fleet<'a> {
         finally: Option<&[Share]>,
         mut after: impl FnMut(&Self, &[&'a Target], bool) -> Result<()>,
     ) -> Result<()> {
-        let pending = self.in_order(targets);
+        let mut pending = self.in_order(targets);
+        pending.retain(|target| !self.bystanders.contains(&target.name));
         let batches: Vec<&[&'a Target]> = pending.chunks(batch.of(pending.len())).collect();
         for (number, members) in batches.iter().enumerate() {
             let last = number + 1 == batches.len();

@@ -1,5 +1,5 @@
 //! Whether a strategy's `ok` counts: every failure it was told of was made good, and every
-//! target that was not left out is on the release, proven and ready, with all traffic on it.
+//! target that takes part is on the release, proven and ready, with all traffic on it.
 
 use crate::{
     failure::{Code, Failure},
@@ -52,7 +52,7 @@ pub(crate) fn check(fleet: &Fleet) -> Result<(), Failure> {
         .places()
         .filter(|place| {
             let group = &fleet.groups()[fleet.state(*place).group].name;
-            fleet.state(*place).left_out.is_none() && !fleet.rules().idle.contains(group)
+            fleet.state(*place).takes_part() && !fleet.rules().idle.contains(group)
         })
         .collect();
     let wrong = |holds: &dyn Fn(usize) -> bool| -> Vec<usize> {
@@ -112,7 +112,7 @@ pub(crate) fn check(fleet: &Fleet) -> Result<(), Failure> {
     let elsewhere: Vec<usize> = served
         .iter()
         .copied()
-        .filter(|place| fleet.state(*place).left_out.is_none() && !fleet.renewed(*place))
+        .filter(|place| fleet.state(*place).takes_part() && !fleet.renewed(*place))
         .collect();
     if !elsewhere.is_empty() {
         let gets = gets(&told(&elsewhere), &elsewhere);

@@ -60,6 +60,15 @@ pub(crate) struct State {
     pub(crate) served: bool,
     pub(crate) installed: Presence,
     pub(crate) left_out: Option<Failure>,
+    /// The deployment is not about it; it serves as it did.
+    pub(crate) bystander: bool,
+}
+
+impl State {
+    /// Whether the deployment is about it, and it was not left out.
+    pub(crate) fn takes_part(&self) -> bool {
+        self.left_out.is_none() && !self.bystander
+    }
 }
 
 /// Whether the deployment's release lies on a target.

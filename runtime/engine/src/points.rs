@@ -64,11 +64,11 @@ impl Points {
         Err(Failure::new(Code::Refused, message))
     }
 
-    /// Steps at a point that no operation reaches, with every target that was not left out.
+    /// Steps at a point that no operation reaches, with every target that takes part.
     pub(crate) fn at(&self, fleet: &Fleet, point: Point) -> Vec<Due> {
         let targets = fleet
             .places()
-            .filter(|place| fleet.state(*place).left_out.is_none());
+            .filter(|place| fleet.state(*place).takes_part());
         self.due(
             fleet,
             point,

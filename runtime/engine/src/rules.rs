@@ -115,8 +115,11 @@ pub struct Brief {
     pub release: Release,
     /// What ran before, where anything did.
     pub previous: Option<Release>,
-    /// Where to.
+    /// Where to, and whoever else gets traffic.
     pub targets: Vec<Target>,
+    /// Targets that are passed over: they keep the release that they have and serve as they do.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub bystanders: BTreeSet<Name>,
     /// The strategy's name.
     pub strategy: String,
     /// The strategy's settings.

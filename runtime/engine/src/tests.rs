@@ -1,5 +1,6 @@
 //! Whole deployments against a world in memory.
 
+mod bystanders;
 mod course;
 mod crashes;
 mod misbehaviour;

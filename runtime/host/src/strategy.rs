@@ -77,6 +77,7 @@ impl Deployment {
             details: json!({
                 "balancer": balancer.is_some(),
                 "analysis": analysis,
+                "bystanders": brief.bystanders,
                 "traits": balancer.map(|traits| traits.names.clone()).unwrap_or_default(),
             }),
         }

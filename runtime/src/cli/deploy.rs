@@ -53,20 +53,22 @@ impl Deploy {
             set: self.set.clone(),
             strategy: self.strategy.clone(),
         };
-        let mut configuration = site::configuration(&self.chosen, &overrides)?;
-        fleet::only(&mut configuration, &self.servers)?;
+        let configuration = site::configuration(&self.chosen, &overrides)?;
+        let bystanders = fleet::bystanders(&configuration, &self.servers)?;
         let version = self.version(&configuration)?;
         let site = Site::with(configuration)?;
         let host = catalogue::host()?;
         let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
         let found = site.wait(release::find(&site, &version, self.new_release))?;
-        if self.asks(terminal) && !self.agreed(&site, &found, terminal) {
+        let concerned = site.contents().targets.len() - bystanders.len();
+        if self.asks(terminal) && !self.agreed(&site, &found, concerned, terminal) {
             terminal.line("nothing was deployed");
             return Ok(exit::REFUSED);
         }
         let course = Course {
             site: &site,
             purpose: Purpose::Deploy,
+            bystanders,
             wait: self.wait.map_or(Duration::ZERO, Into::into),
             format: self.printing.format,
             terminal: *terminal,
@@ -97,14 +99,14 @@ impl Deploy {
             && std::io::IsTerminal::is_terminal(&std::io::stdin())
     }
 
-    fn agreed(&self, site: &Site, found: &Found, terminal: &Terminal) -> bool {
+    fn agreed(&self, site: &Site, found: &Found, concerned: usize, terminal: &Terminal) -> bool {
         let contents = site.contents();
         terminal.print(&format!(
             "Deploy {} {} to {} ({} targets) with {}? [y/N] ",
             contents.application,
             found.release.version,
             contents.environment,
-            contents.targets.len(),
+            concerned,
             contents.strategy.name,
         ));
         let _closed = std::io::stdout().flush();

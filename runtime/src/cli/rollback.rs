@@ -1,6 +1,9 @@
 //! `runtime rollback`: takes an open deployment back, or brings an older release back.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use engine::Purpose;
@@ -63,6 +66,7 @@ impl Rollback {
         let course = Course {
             site: &site,
             purpose: Purpose::Rollback,
+            bystanders: BTreeSet::new(),
             wait: self.wait.map_or(Duration::ZERO, Into::into),
             format: self.printing.format,
             terminal: *terminal,

@@ -238,6 +238,7 @@ fn deployment(id: &str) -> NewDeployment {
         release,
         previous: None,
         targets: Vec::new(),
+        bystanders: BTreeSet::new(),
         strategy: "canary".to_owned(),
         settings: Value::Null,
         rules,

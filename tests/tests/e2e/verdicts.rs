@@ -137,6 +137,29 @@ fn what_the_guard_would_never_allow_is_refused_before_anything_is_done() {
 }
 
 #[test]
+fn one_target_alone_gets_the_release_and_the_others_go_on() {
+    let members = [("one", "all"), ("two", "all"), ("three", "all")];
+    let (world, fleet) = behind_the_proxy(&members, ROLLING);
+    world.release("2.0");
+    let arguments = ["deploy", "--yes", "--version", "2.0", "--servers", "two"];
+    let played = play(&world, &fleet, Mix::ALL, &arguments);
+    assert_eq!(played.ran.code(), Some(0), "{}", played.ran);
+    played.nobody_noticed();
+    let versions = fleet.versions();
+    assert_eq!(versions["two"].as_deref(), Some("2.0"), "{versions:?}");
+    assert_eq!(versions["one"].as_deref(), Some("1.0"), "{versions:?}");
+    // All three serve, each its part; who gets which request is for the proxy to say.
+    for target in status(&world)["targets"].as_array().unwrap() {
+        assert!(target["percent"].as_f64().unwrap() > 33.0, "{target}");
+        assert_eq!(target["admission"], "ready", "{target}");
+    }
+    let after = Load::on(&fleet.balancer);
+    after.until_answered(200);
+    let after = after.end();
+    assert_eq!(after.versions().len(), 2, "{after}");
+}
+
+#[test]
 fn another_strategy_and_other_values_for_one_deployment() {
     let (world, fleet) = behind_the_proxy(THREE, ROLLING);
     world.release("2.0");

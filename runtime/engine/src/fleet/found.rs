@@ -16,7 +16,13 @@ impl Fleet {
     pub(crate) fn new(brief: Arc<Brief>, world: &World) -> Self {
         let mut fleet = Self::unknown(brief);
         for (state, target) in fleet.states.iter_mut().zip(&fleet.brief.targets) {
+            let bystander = fleet.brief.bystanders.contains(&target.name);
             *state = State::found(state.group, target, &fleet.brief.release.id, world);
+            state.bystander = bystander;
+            if bystander {
+                // Nothing is asked of it, so nothing hangs on whether it could be asked.
+                state.left_out = None;
+            }
         }
         if let (Some(reading), true) = (&world.reading, fleet.balanced()) {
             fleet.distribution = fleet.of_reading(reading);
@@ -73,6 +79,7 @@ impl State {
             served: false,
             installed: Presence::Absent,
             left_out: None,
+            bystander: false,
         }
     }
 

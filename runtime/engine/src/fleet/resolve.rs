@@ -86,10 +86,10 @@ impl Fleet {
         }
     }
 
-    /// The places of these targets without those that were left out.
+    /// The places of these targets without bystanders and those that were left out.
     fn concerned(&self, names: &[Name]) -> Result<Vec<usize>, Failure> {
         let mut places = self.find(names)?;
-        places.retain(|place| self.states[*place].left_out.is_none());
+        places.retain(|place| self.states[*place].takes_part());
         Ok(places)
     }
 
@@ -154,7 +154,7 @@ impl Fleet {
         for (state, admission) in self.states.iter().zip(&mut wanted.admissions) {
             // Who was drained comes back by `restore` only; who was never in comes in here.
             let joins = *admission == Admission::Out && wanted.shares[state.group] > 0.0;
-            if joins && state.proven && !state.unsure {
+            if joins && state.proven && !state.unsure && !state.bystander {
                 *admission = Admission::Ready;
             }
         }

@@ -59,6 +59,7 @@ pub fn brief(targets: &[(&str, &str)]) -> Brief {
         },
         previous: None,
         targets: targets.iter().map(target).collect(),
+        bystanders: std::collections::BTreeSet::new(),
         strategy: "test".into(),
         settings: Value::Null,
         rules: rules(),

@@ -55,6 +55,7 @@ pub(crate) fn brief(id: &str, version: &str) -> Brief {
         release: release(version),
         previous: None,
         targets: Vec::new(),
+        bystanders: std::collections::BTreeSet::new(),
         strategy: "canary".to_owned(),
         settings: json!({ "stages": [5, 50, 100] }),
         rules: Rules {
