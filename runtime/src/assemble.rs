@@ -192,6 +192,7 @@ impl System {
             traits,
             targets: brief.targets.clone(),
             last: None,
+            revision: None,
         });
         Box::new(Live {
             subject,
@@ -406,7 +407,9 @@ impl Maker<'_> {
         let own = self.contents.plugins.get(&section.name);
         let mut assignment = Assignment {
             settings: section.settings.clone(),
-            executable: executable(),
+            executable: Arc::ptr_eq(&machine, &self.here()?)
+                .then(executable)
+                .flatten(),
             ..Assignment::new(machine)
         };
         if let Some(own) = own {

@@ -17,7 +17,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{report::Problem, terminal::Terminal};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::{diagnostics, report::Problem, terminal::Terminal};
 
 /// Rolls releases out, keeps their users from noticing, and takes bad ones back.
 #[derive(Debug, Parser)]
@@ -103,6 +105,11 @@ impl Arguments {
     /// Runs the verb. Gives back the exit code.
     pub(crate) fn run(self) -> Result<u8, Problem> {
         let terminal = Terminal::new();
+        diagnostics::print(match self.verb {
+            // Nobody looks at a server's results.
+            Verb::Proxy(proxy::Proxy::Run(_)) => LevelFilter::INFO,
+            _ => LevelFilter::WARN,
+        });
         match self.verb {
             Verb::Init(verb) => verb.run(&terminal),
             Verb::Validate(verb) => verb.run(&terminal),

@@ -117,7 +117,7 @@ impl Subject {
 impl Executor for Live {
     async fn observe(&mut self) -> Result<World, Failure> {
         let (targets, unreachable) = self.look_at_targets().await;
-        let reading = match &self.balancer {
+        let reading = match &mut self.balancer {
             Some(balancer) => Some(balancer.look(&self.subject).await?),
             None => None,
         };
@@ -141,7 +141,7 @@ impl Executor for Live {
             Effect::Activate { releases } => self.activate(releases, call).await,
             Effect::Deactivate { targets } => self.deactivate(targets, call).await,
             Effect::Remove { targets, release } => self.remove(targets, release, call).await,
-            Effect::ReadTraffic => match &self.balancer {
+            Effect::ReadTraffic => match &mut self.balancer {
                 Some(balancer) => balancer.read(&self.subject, call).await,
                 None => Report::default(),
             },

@@ -8,6 +8,7 @@ mod audit;
 mod catalogue;
 mod cli;
 mod course;
+mod diagnostics;
 mod display;
 mod download;
 mod exit;

@@ -11,11 +11,24 @@ use serde_json::value::RawValue;
 
 use crate::{Failure, Plugin, Problem, Result};
 
-/// Reads settings that the host has checked already.
+/// Reads settings that the host has checked already. The first thing that every call does.
 pub fn parse<P: Plugin>(settings: &str) -> Result<P> {
+    #[cfg(target_arch = "wasm32")]
+    tell_panics();
     serde_json::from_str(settings).map_err(|error| {
         Failure::invalid(format!("the settings of the plugin: {}", message(&error)))
     })
+}
+
+/// Has a panic say why in the log: without it the host sees an `unreachable` and nothing else.
+#[cfg(target_arch = "wasm32")]
+fn tell_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| {
+            crate::logs::write(crate::logs::Level::Error, &panic.to_string(), &[]);
+        }));
+    });
 }
 
 /// Every problem with the settings.

@@ -100,6 +100,14 @@ impl Hosts {
         format!("{}:{PORT}", host.ip)
     }
 
+    /// Has the client know a host at another address, too: one that leads to it.
+    pub fn known_as(&self, world: &World, name: &str, address: &str) {
+        let host = self.hosts.iter().find(|host| host.name == name).unwrap();
+        let path = world.file("home/.ssh/known_hosts");
+        let known = fs::read_to_string(&path).unwrap();
+        fs::write(&path, known + &host.known_at(address)).unwrap();
+    }
+
     /// Who logs in.
     pub fn user(&self) -> &str {
         &self.user
@@ -152,8 +160,13 @@ impl Host {
 
     /// Its line in `known_hosts`.
     fn known(&self) -> String {
+        self.known_at(&format!("{}:{PORT}", self.ip))
+    }
+
+    fn known_at(&self, address: &str) -> String {
         let key = fs::read_to_string(self.folder.join("hostkey.pub")).unwrap();
-        format!("[{}]:{PORT} {}\n", self.ip, key.trim())
+        let (ip, port) = address.rsplit_once(':').unwrap();
+        format!("[{ip}]:{port} {}\n", key.trim())
     }
 }
 

@@ -16,7 +16,7 @@ mod shell;
 mod transport;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -25,7 +25,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use self::{
     call::{Broken, call},
@@ -70,6 +70,8 @@ pub struct Ssh {
     state: Mutex<State>,
     /// How many attempts to connect have ended.
     attempts: AtomicU64,
+    /// Where relative paths start.
+    home: OnceCell<PathBuf>,
 }
 
 #[derive(Default)]
@@ -87,7 +89,21 @@ impl Ssh {
             spec,
             state: Mutex::default(),
             attempts: AtomicU64::new(0),
+            home: OnceCell::new(),
         }
+    }
+
+    /// The path as the server's own process must be told it, which works elsewhere than at home.
+    async fn absolute(&self, path: &Path) -> Result<PathBuf, MachineError> {
+        if path.is_absolute() {
+            return Ok(path.to_owned());
+        }
+        let ask = async {
+            let output = self.run(&Command::new("pwd", ["-P"]), None).await?;
+            let said = String::from_utf8_lossy(&output.stdout);
+            Ok::<_, MachineError>(PathBuf::from(said.trim_end_matches('\n')))
+        };
+        Ok(self.home.get_or_try_init(|| ask).await?.join(path))
     }
 
     /// The connection, new where there is none or it was lost. Who waits for an attempt of
@@ -273,7 +289,10 @@ impl Machine for Ssh {
             let connection = self.connection().await?;
             let channel = match endpoint {
                 Endpoint::Tcp { host, port } => connection.tcp(host, *port).await,
-                Endpoint::Unix(path) => connection.unix(&path.to_string_lossy()).await,
+                Endpoint::Unix(path) => {
+                    let path = self.absolute(path).await?;
+                    connection.unix(&path.to_string_lossy()).await
+                }
             };
             let stream: Box<dyn Stream> =
                 Box::new(channel.map_err(|error| self.on(error))?.into_stream());

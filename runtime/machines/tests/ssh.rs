@@ -607,6 +607,15 @@ async fn relative_paths_start_in_the_home_directory() {
         .await
         .unwrap();
     assert!(server.path("home/site/a/b").is_dir());
+    let socket = tokio::net::UnixListener::bind(server.path("home/site/socket")).unwrap();
+    let endpoint = Endpoint::Unix("site/socket".into());
+    let ask = machine.exchange(&endpoint, b"", Duration::from_secs(10));
+    let answer = async {
+        let (mut stream, _) = socket.accept().await.unwrap();
+        stream.write_all(b"at home").await.unwrap();
+    };
+    let (said, ()) = tokio::join!(ask, answer);
+    assert_eq!(said.unwrap(), b"at home");
 }
 
 #[tokio::test]

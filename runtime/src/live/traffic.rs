@@ -33,6 +33,8 @@ pub(crate) struct Balancer {
     pub(crate) targets: Vec<Target>,
     /// What was asked of it last, in this process.
     pub(crate) last: Option<Traffic>,
+    /// Which revision was read last, where the load balancer counts its changes.
+    pub(crate) revision: Option<String>,
 }
 
 /// One change of the traffic.
@@ -45,30 +47,37 @@ pub(super) struct Change<'a> {
 
 impl Balancer {
     /// Reads it before the first operation.
-    pub(super) async fn look(&self, subject: &Subject) -> Result<Reading, Failure> {
+    pub(super) async fn look(&mut self, subject: &Subject) -> Result<Reading, Failure> {
         let call = Call {
             sequence: 0,
             attempt: 1,
             monitored: BTreeMap::new(),
             undoing: false,
         };
-        self.driver
-            .read(&self.targets, &subject.call(&call, "look", CALL))
-            .await
+        self.reading(&subject.call(&call, "look", CALL)).await
     }
 
-    pub(super) async fn read(&self, subject: &Subject, call: &Call) -> Report {
-        match self
-            .driver
-            .read(&self.targets, &subject.call(call, "read", CALL))
-            .await
-        {
+    pub(super) async fn read(&mut self, subject: &Subject, call: &Call) -> Report {
+        match self.reading(&subject.call(call, "read", CALL)).await {
             Ok(reading) => Report {
                 reading: Some(reading),
                 ..Report::default()
             },
             Err(failure) => Report::failed(failure),
         }
+    }
+
+    async fn reading(&mut self, context: &host::CallContext) -> Result<Reading, Failure> {
+        let reading = self.driver.read(&self.targets, context).await?;
+        self.revision.clone_from(&reading.revision);
+        Ok(reading)
+    }
+
+    /// The revision that a change stands on. What is taken back, or made again, stands on none:
+    /// it is to happen whatever became of the load balancer.
+    fn expected(&self, call: &Call) -> Option<&str> {
+        let first = call.attempt == 1 && !call.undoing;
+        self.revision.as_deref().filter(|_| first)
     }
 
     pub(super) async fn apply(
@@ -94,14 +103,12 @@ impl Balancer {
         }
         let context = subject.call(call, "apply", CALL);
         self.driver
-            .apply(change.traffic, &self.targets, None, &context)
+            .apply(change.traffic, &self.targets, self.expected(call), &context)
             .await?;
         self.last = Some(change.traffic.clone());
-        let reading = self
-            .until(subject, call, |reading| {
-                agreement(change.traffic, reading, &self.traits, &self.targets)
-            })
-            .await?;
+        let (traits, targets) = (self.traits.clone(), self.targets.clone());
+        let shown = |reading: &Reading| agreement(change.traffic, reading, &traits, &targets);
+        let reading = self.until(subject, call, shown).await?;
         if change.drained.is_empty() {
             return Ok(Report {
                 reading: Some(reading),
@@ -118,7 +125,7 @@ impl Balancer {
 
     /// Members first, without a share, until the load balancer itself calls them up.
     async fn introduce(
-        &self,
+        &mut self,
         subject: &Subject,
         change: &Change<'_>,
         call: &Call,
@@ -145,7 +152,7 @@ impl Balancer {
         }
         let context = subject.call(call, "introduce", CALL);
         self.driver
-            .apply(&first, &self.targets, None, &context)
+            .apply(&first, &self.targets, self.expected(call), &context)
             .await?;
         let up = |reading: &Reading| {
             let down = reading
@@ -164,7 +171,7 @@ impl Balancer {
 
     /// Reads until what is read satisfies; fails with what does not.
     async fn until(
-        &self,
+        &mut self,
         subject: &Subject,
         call: &Call,
         satisfied: impl Fn(&Reading) -> Result<(), String>,
@@ -176,7 +183,7 @@ impl Balancer {
         let end = Instant::now() + settles;
         for look in 0_usize.. {
             let context = subject.call(call, "read", CALL);
-            let reading = self.driver.read(&self.targets, &context).await?;
+            let reading = self.reading(&context).await?;
             match satisfied(&reading) {
                 Ok(()) => return Ok(reading),
                 Err(difference) if Instant::now() >= end => {
@@ -194,7 +201,7 @@ impl Balancer {
     /// Waits until nothing is under way on the drained any more. Where the load balancer cannot
     /// count, the whole time is waited. Gives back how many requests were cut off.
     async fn drain(
-        &self,
+        &mut self,
         subject: &Subject,
         change: &Change<'_>,
         call: &Call,
@@ -218,7 +225,7 @@ impl Balancer {
             }
             sleep(LOOKS[look.min(LOOKS.len() - 1)].min(end - Instant::now())).await;
             let context = subject.call(call, "read", CALL);
-            reading = self.driver.read(&self.targets, &context).await?;
+            reading = self.reading(&context).await?;
         }
         unreachable!("the loop ends by itself")
     }

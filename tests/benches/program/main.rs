@@ -1,6 +1,6 @@
 //! What the whole program costs, each figure beside a baseline of the same run:
 //!
-//!     cargo bench -p tests
+//!     cargo bench -p tests [-- start|memory|ssh]
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 #![expect(
@@ -9,17 +9,18 @@
 )]
 
 mod memory;
+mod ssh;
 mod start;
 
 use std::time::Duration;
 
 /// One line of the table.
 struct Row {
-    figure: &'static str,
+    figure: String,
     ours: String,
     baseline: String,
     ratio: Option<f64>,
-    bar: &'static str,
+    bar: String,
     kept: bool,
 }
 
@@ -28,8 +29,23 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let mut rows = start::measure();
-    rows.push(memory::measure());
+    let named = |name: &str| {
+        let mut names = std::env::args()
+            .skip(1)
+            .filter(|argument| !argument.starts_with('-'))
+            .peekable();
+        names.peek().is_none() || names.any(|chosen| chosen == name)
+    };
+    let mut rows = Vec::new();
+    if named("start") {
+        rows.extend(start::measure());
+    }
+    if named("memory") {
+        rows.push(memory::measure());
+    }
+    if named("ssh") {
+        rows.extend(ssh::measure());
+    }
     println!("| figure | measured | baseline | ratio | bar | |");
     println!("|---|---|---|---|---|---|");
     for Row {

@@ -36,11 +36,11 @@ pub(crate) fn measure() -> Row {
     assert!(deploying.wait().unwrap().success());
     fleet.all_on("2.0");
     Row {
-        figure: "memory of the process deploying to 100 targets",
+        figure: "memory of the process deploying to 100 targets".into(),
         ours: format!("{peak:.0} MiB"),
         baseline: String::new(),
         ratio: None,
-        bar: "<= 150 MiB",
+        bar: "<= 150 MiB".into(),
         kept: peak <= 150.0,
     }
 }

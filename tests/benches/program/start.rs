@@ -70,19 +70,19 @@ pub(crate) fn measure() -> Vec<Row> {
     let ratio = warm.as_secs_f64() / baseline.as_secs_f64();
     vec![
         Row {
-            figure: "start to the first operation, caches warm, 8 plugins",
+            figure: "start to the first operation, caches warm, 8 plugins".into(),
             ours: milliseconds(warm),
             baseline: format!("empty program: {}", milliseconds(baseline)),
             ratio: Some(ratio),
-            bar: "<= 10x",
+            bar: "<= 10x".into(),
             kept: ratio <= 10.0,
         },
         Row {
-            figure: "the same, caches cold",
+            figure: "the same, caches cold".into(),
             ours: format!("{:.2} s of CPU time", cold.as_secs_f64()),
             baseline: String::new(),
             ratio: None,
-            bar: "<= 1.5 s",
+            bar: "<= 1.5 s".into(),
             kept: cold <= Duration::from_millis(1500),
         },
     ]

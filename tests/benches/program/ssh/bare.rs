@@ -2,12 +2,13 @@
 
 use std::{path::Path, sync::Arc};
 
+use futures::future::join_all;
 use russh::{
     Channel, ChannelMsg,
     client::{Config, Handler, Msg, connect_stream},
     keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key},
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, runtime::Runtime};
 
 use super::Host;
 
@@ -24,25 +25,29 @@ impl Handler for Client {
     }
 }
 
-pub(crate) async fn deploy(host: &Host, archive: &Path, id: String) {
-    let stream = TcpStream::connect(("127.0.0.1", host.delay.port()))
-        .await
-        .unwrap();
+/// Releases to all hosts side by side.
+pub(crate) fn deploy(hosts: &[Host], archive: &Path, id: &str) {
+    let all = hosts.iter().map(|host| one(host, archive, id));
+    Runtime::new().unwrap().block_on(join_all(all));
+}
+
+async fn one(host: &Host, archive: &Path, id: &str) {
+    let stream = TcpStream::connect(&host.address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let stream = Prompt(stream);
     let mut handle = connect_stream(Arc::new(Config::default()), stream, Client)
         .await
         .unwrap();
-    let key = Arc::new(load_secret_key(host.server.path("user"), None).unwrap());
+    let key = Arc::new(load_secret_key(&host.key, None).unwrap());
     let key = PrivateKeyWithHashAlg::new(key, None);
     assert!(
         handle
-            .authenticate_publickey(super::sshd::user(), key)
+            .authenticate_publickey(&host.user, key)
             .await
             .unwrap()
             .success()
     );
-    for (index, step) in super::steps(host, &id).iter().enumerate() {
+    for (index, step) in super::steps(host, id).iter().enumerate() {
         let mut channel = handle.channel_open_session().await.unwrap();
         channel.exec(false, step.as_str()).await.unwrap();
         if index == 1 {
