@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use engine::{
     Brief, Code, Deployment, Event, Failure, Name, Observer, Purpose, Record, Timestamp, Verdict,
-    rollback_open,
+    World, rollback_open,
 };
 use store::{Blob, Lease, LeaseError, NewDeployment, Store};
 use tokio::task::JoinHandle;
@@ -146,10 +146,10 @@ impl Course<'_> {
         ]));
         let keep = self.site.contents().release.keep;
         let tidying = system.tidying(&brief, &lease, keep);
-        let verdict = self.act(&mut system, &brief, &lease, listeners, way).await;
+        let (verdict, found) = self.act(&mut system, &brief, &lease, listeners, way).await;
         let mut asides = Vec::new();
-        if matches!(verdict, Verdict::Succeeded { .. }) {
-            asides.extend(tidying.prune(&*self.site.store, &brief).await);
+        if let (Verdict::Succeeded { .. }, Some(found)) = (&verdict, found) {
+            asides.extend(tidying.prune(&*self.site.store, &brief, &found).await);
         }
         renewal.abort();
         listening.abort();
@@ -176,12 +176,14 @@ impl Course<'_> {
         lease: &Lease,
         listeners: Arc<dyn Observer>,
         way: Way,
-    ) -> Verdict {
+    ) -> (Verdict, Option<World>) {
         let journal = self.site.store.journal(&brief.id, lease);
         let executor = system.executor(brief, lease);
         match way {
             Way::Back { records, cause } => {
-                rollback_open(brief.clone(), records, executor, journal, listeners, cause).await
+                let brief = brief.clone();
+                let taken = rollback_open(brief, records, executor, journal, listeners, cause);
+                (taken.await, None)
             }
             Way::Forward => {
                 let control = system.interrupt.clone();
@@ -191,7 +193,8 @@ impl Course<'_> {
                     Ok(()) => system.strategy.run(brief, &mut deployment).await,
                     Err(failure) => Err(failure),
                 };
-                deployment.finish(result).await
+                let found = deployment.found().cloned();
+                (deployment.finish(result).await, found)
             }
         }
     }

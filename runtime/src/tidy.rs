@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use engine::{Brief, Name};
+use engine::{Brief, Name, TargetState, World};
 use futures::{StreamExt, stream};
 use store::{Scope, Store};
 
@@ -29,8 +29,14 @@ pub(crate) struct Tidying {
 }
 
 impl Tidying {
-    /// Removes what is too old on every target. Gives back what went wrong.
-    pub(crate) async fn prune(&self, store: &dyn Store, brief: &Brief) -> Vec<String> {
+    /// Removes what is too old of what was found on every target when the deployment began. Gives
+    /// back what went wrong.
+    pub(crate) async fn prune(
+        &self,
+        store: &dyn Store,
+        brief: &Brief,
+        found: &World,
+    ) -> Vec<String> {
         let scope = Scope::new(&brief.application, &brief.environment);
         let current = match store.current_releases(&scope, HISTORY).await {
             Ok(current) => current,
@@ -39,7 +45,10 @@ impl Tidying {
         let past: Vec<Name> = current.into_iter().map(|known| known.release.id).collect();
         let mut jobs = Vec::new();
         for (name, platform) in &*self.platforms {
-            let job = self.on(name, platform, &past, brief);
+            let Some(there) = found.targets.get(name) else {
+                continue;
+            };
+            let job = self.on(name, platform, there, &past, brief);
             jobs.push(async move { job.await.err().map(|error| (name, error)) });
         }
         let failed: Vec<_> = stream::iter(jobs)
@@ -56,22 +65,18 @@ impl Tidying {
         &self,
         name: &Name,
         platform: &host::Platform,
+        there: &TargetState,
         past: &[Name],
         brief: &Brief,
     ) -> Result<(), engine::Failure> {
         let target = self.subject.target(name)?;
-        let installed = platform
-            .installed(target, &self.subject.aside("prune", name, CALL))
-            .await?;
-        let active = platform
-            .active(target, &self.subject.aside("prune", name, CALL))
-            .await?;
         let mut kept: BTreeSet<&str> = BTreeSet::from([brief.release.id.as_str()]);
-        kept.extend(active.as_ref().map(Name::as_str));
+        kept.extend(there.active.as_ref().map(Name::as_str));
         kept.extend(brief.previous.iter().map(|release| release.id.as_str()));
         // What was current most recently is kept first, then whatever is newest by its name.
         let complete = || {
-            installed
+            there
+                .installed
                 .iter()
                 .filter(|each| each.complete)
                 .map(|each| each.id.as_str())
@@ -85,7 +90,8 @@ impl Tidying {
             (None, None) => b.cmp(a),
         });
         let room = self.keep.saturating_sub(kept.len());
-        let broken = installed
+        let broken = there
+            .installed
             .iter()
             .filter(|each| !each.complete)
             .map(|each| each.id.as_str());

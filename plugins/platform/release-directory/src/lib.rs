@@ -165,16 +165,16 @@ impl Platform for ReleaseDirectory {
 
     fn install(&self, target: &Target, release: &Release) -> Result<()> {
         let layout = self.layout(target)?;
-        let (path, marker) = (layout.release(&release.id)?, layout.marker(&release.id)?);
-        // The marker is there from before the first byte until after the last link.
+        let path = layout.release(&release.id)?;
+        // It appears as a whole, under a name of its own until then. The links are made again by
+        // each call: one that was cut off before them leaves nothing that a later one trusts.
         let mut batch = Batch::new()
             .create_directory(layout.releases())
-            .write(&marker, "")
             .unpack(release, &path);
         for entry in &self.shared {
             batch = layout.share(batch, &path, entry);
         }
-        batch.remove(&marker).perform()?;
+        batch.perform()?;
         Ok(())
     }
 
@@ -222,13 +222,14 @@ impl Platform for ReleaseDirectory {
     fn remove(&self, target: &Target, release: &str) -> Result<()> {
         let layout = self.layout(target)?;
         let (path, marker) = (layout.release(release)?, layout.marker(release)?);
-        // What is cut off in the middle is not complete.
-        Batch::new()
-            .write(&marker, "")
-            .remove(path)
-            .remove(marker)
-            .perform()?;
-        Ok(())
+        // What is cut off in the middle is not complete, and goes when it is asked for again.
+        let batch = Batch::new().remove(&marker);
+        let removed = batch.rename(path, &marker).remove(&marker).perform();
+        match removed {
+            // Nothing is there to be removed.
+            Err(failure) if failure.is("missing") => Ok(()),
+            removed => removed.map(drop),
+        }
     }
 }
 

@@ -31,6 +31,9 @@ pub(super) enum Blob {
     Artifact(usize, Arc<Packed>),
 }
 
+/// A script of at most so many bytes is read line by line.
+const LINES_BYTES_MAX: usize = 4 << 10;
+
 /// What the script does for one action.
 pub(super) struct Part {
     pub(super) timeout: Duration,
@@ -111,8 +114,13 @@ impl Script {
     /// The whole request, as the loop at the end of `script.sh` reads it. The braces make a shell
     /// read to the end before it does anything: half a script is none.
     pub(super) fn request(&self) -> Vec<u8> {
-        let script = format!("{}mark end\nexit $behind\n}}", self.text);
-        format!("{}\n{script}", script.len()).into_bytes()
+        let script = format!("{}mark end\nexit $behind\n}}\n", self.text);
+        let head = if script.len() <= LINES_BYTES_MAX {
+            format!("lines {}", script.matches('\n').count())
+        } else {
+            format!("bytes {}", script.len())
+        };
+        format!("{head}\n{script}").into_bytes()
     }
 
     /// Whether something behind the script is for a later action than this.

@@ -72,7 +72,11 @@ permissions() {
 # Puts what was made in the place of ./$1, in one step.
 into() { mv -fT -- "$partial" "./$1" || fail rejected; partial=; ok; }
 written() { permissions "$1" "$2"; sync -- "./$t" 2>/dev/null; into "$1"; }
-link() { temporary "$1"; ln -s -- "$2" "./$t" || fail rejected; into "$1"; }
+link() {
+    # Where nothing is, nothing is replaced.
+    ! any "./$1" && ln -s -- "$2" "./$1" 2>/dev/null && { ok; return; }
+    temporary "$1"; ln -s -- "$2" "./$t" || fail rejected; into "$1"
+}
 rename() { any "$1" || fail missing "there is no $1"; mv -fT -- "$1" "./$2" || fail rejected; ok; }
 remove() { ! any "./$1" || rm -rf -- "./$1" || fail rejected; ok; }
 contents() {
@@ -218,14 +222,15 @@ fence() {
     true >>"$lock" || fail rejected
     if [ -z "$flock" ]; then alone "$3" "$4"; return; fi
     exec 9<>"$lock"
-    while :; do
-        "$flock" -s -w "$4" 9 || fail timeout "$lock is locked by an earlier deployment"
-        newest "$3"
-        [ "$n" -ne "$3" ] || return 0
+    # What is read without the lock may be older than what is there, and never newer.
+    newest "$3"
+    if [ "$n" -ne "$3" ]; then
         "$flock" -x -w "$4" 9 || fail timeout "$lock is locked by an earlier deployment"
         newest "$3"
         printf '%020d\n' "$3" 1<>"$lock"
-    done
+    fi
+    "$flock" -s -w "$4" 9 || fail timeout "$lock is locked by an earlier deployment"
+    newest "$3"
 }
 # The same where no program can lock a file: one after the other.
 alone() {
@@ -241,6 +246,17 @@ alone() {
     printf '%020d\n' "$1" 1<>"$lock"
 }
 
-while IFS= read -r n; do
-    (eval "$(dd bs="$n" count=1 iflag=fullblock 2>/dev/null)") || exit 1
+# A script of so many lines, or of so many bytes where it is long: a shell reads lines byte by byte,
+# and for a short one that costs less than a program.
+while read -r unit n; do
+    if [ "$unit" = lines ]; then
+        s=
+        while [ "$n" -gt 0 ] && IFS= read -r line; do
+            s="$s$line
+" n=$((n - 1))
+        done
+        (eval "$s") || exit 1
+    else
+        (eval "$(dd bs="$n" count=1 iflag=fullblock 2>/dev/null)") || exit 1
+    fi
 done
