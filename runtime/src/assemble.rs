@@ -70,7 +70,7 @@ impl System {
         found: Option<&Found>,
     ) -> Result<Self, Problem> {
         let contents = site.contents();
-        let machines = Arc::new(fleet::machines(contents, &site.folder));
+        let machines = site.machines.clone();
         let known = site
             .store
             .releases(&contents.application, &ReleaseQuery::All)

@@ -2,6 +2,7 @@
 //! verbs need which look, and where those that act begin.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     io,
     path::{Path, PathBuf},
@@ -9,10 +10,12 @@ use std::{
 };
 
 use configuration::{Configuration, Contents, Overrides, Sources};
+use machines::Machines;
 use store::{Deployment, Filter, Owner, Scope, Sqlite, Store};
 
 use crate::{
     cli::Chosen,
+    fleet,
     report::{Problem, Reason},
     system,
 };
@@ -77,6 +80,8 @@ pub(crate) struct Site {
     pub(crate) state: PathBuf,
     /// Keeps deployments.
     pub(crate) store: Arc<dyn Store>,
+    /// Where targets, load balancers and steps are.
+    pub(crate) machines: Arc<Machines>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -107,6 +112,7 @@ impl Site {
         let store = Sqlite::open(state.join("state.db"))?;
         let runtime = threads()?;
         Ok(Self {
+            machines: Arc::new(fleet::machines(contents, &folder)),
             configuration: Arc::new(configuration),
             folder,
             state,
@@ -118,8 +124,24 @@ impl Site {
     /// The same place with another configuration.
     pub(crate) fn of(self, configuration: Configuration) -> Self {
         Self {
+            machines: Arc::new(fleet::machines(&configuration.contents, &self.folder)),
             configuration: Arc::new(configuration),
             ..self
+        }
+    }
+
+    /// Connects to the targets' machines, so that nothing waits for it later. What goes wrong is
+    /// told to whoever needs the machine.
+    pub(crate) fn connect(&self) {
+        let contents = self.contents();
+        let names = contents
+            .targets
+            .iter()
+            .map(|target| fleet::machine_of(target, contents));
+        for name in names.collect::<BTreeSet<_>>() {
+            if let Some(machine) = self.machines.get(name) {
+                self.runtime.spawn(async move { machine.prepare().await });
+            }
         }
     }
 

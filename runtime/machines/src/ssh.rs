@@ -308,9 +308,8 @@ impl Machine for Ssh {
 
     async fn prepare(&self) -> Result<(), MachineError> {
         let connection = self.connection().await?;
-        let shell = connection.shell().await.map_err(|error| self.on(error))?;
-        connection.keep(shell);
-        Ok(())
+        let ready = connection.stand_ready().await;
+        ready.map_err(|error| self.on(error))
     }
 
     async fn close(&self) {

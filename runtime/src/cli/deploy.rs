@@ -57,11 +57,15 @@ impl Deploy {
         let bystanders = fleet::bystanders(&configuration, &self.servers)?;
         let version = self.version(&configuration)?;
         let site = Site::with(configuration)?;
+        let asks = self.asks(terminal);
+        if !asks {
+            site.connect();
+        }
         let host = catalogue::host()?;
         let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
         let found = site.wait(release::find(&site, &version, self.new_release))?;
         let concerned = site.contents().targets.len() - bystanders.len();
-        if self.asks(terminal) && !self.agreed(&site, &found, concerned, terminal) {
+        if asks && !self.agreed(&site, &found, concerned, terminal) {
             terminal.line("nothing was deployed");
             return Ok(exit::REFUSED);
         }

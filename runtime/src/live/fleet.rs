@@ -5,8 +5,8 @@ use std::{
     future::Future,
 };
 
-use engine::{Call, Failure, Installed, Name, Release, Report, Target, TargetState};
-use futures::{StreamExt, stream};
+use engine::{Call, Failure, Name, Release, Report, Target, TargetState};
+use futures::{StreamExt, future, stream};
 
 use crate::live::{Live, PLATFORM_CALL, SIDE_BY_SIDE, Subject};
 
@@ -129,7 +129,10 @@ async fn look(
     };
     let part = format!("look/{name}");
     let context = subject.call(&observation, &part, PLATFORM_CALL);
-    let active = platform.active(target, &context).await?;
-    let installed: Vec<Installed> = platform.installed(target, &context).await?;
+    let (active, installed) = future::try_join(
+        platform.active(target, &context),
+        platform.installed(target, &context),
+    )
+    .await?;
     Ok(TargetState { active, installed })
 }

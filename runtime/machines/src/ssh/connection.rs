@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use russh::{
@@ -18,7 +18,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::{
     client::{Client, Reason},
     config::Route,
-    flow::{Flows, RoundTrip},
+    flow::Flows,
     handshake::{self, Entered},
     shell::{Place, Shell},
 };
@@ -31,12 +31,17 @@ const SHELLS_MAX: usize = 8;
 /// Shells that are kept for the next call. More stand ready only where calls come side by side.
 const IDLE_MAX: usize = 2;
 
+/// What a machine takes to start a shell, about.
+const SHELL_START: Duration = Duration::from_millis(10);
+
+/// Farther away than this, waiting costs more than working.
+const FAR: Duration = Duration::from_millis(15);
+
 pub(super) struct Connection {
     /// The last one is the machine's; the others carry it.
     handles: Vec<Handle<Client>>,
     ended: Reason,
     flows: Flows,
-    round_trip: Arc<RoundTrip>,
     idle: Mutex<Vec<Shell>>,
     shells: Arc<Semaphore>,
     freed: Arc<Notify>,
@@ -59,7 +64,6 @@ impl Connection {
             handles,
             ended,
             flows,
-            round_trip: RoundTrip::unknown(),
             idle: Mutex::new(Vec::new()),
             shells: Arc::new(Semaphore::new(SHELLS_MAX)),
             freed: Arc::default(),
@@ -98,11 +102,38 @@ impl Connection {
                 }
                 continue;
             }
+            // The one that is busy is soon done, as a rule, and a new one costs as much.
+            if self.busy() > 0 && tokio::time::timeout(self.patience(), freed).await.is_ok() {
+                continue;
+            }
+            let freed = self.freed.notified();
             match Arc::clone(&self.shells).try_acquire_owned() {
                 Ok(permit) => return self.new_shell_in(permit).await,
                 Err(_) => freed.await,
             }
         }
+    }
+
+    /// Shells that stand ready before anything is asked. Far away a second one is worth its while:
+    /// to begin with, two things are looked at.
+    pub(super) async fn stand_ready(&self) -> Result<(), MachineError> {
+        if self.flows.round_trip.get() < FAR {
+            self.keep(self.shell().await?);
+            return Ok(());
+        }
+        let (one, other) = tokio::join!(self.new_shell(), self.new_shell());
+        self.keep(one?);
+        self.keep(other?);
+        Ok(())
+    }
+
+    fn busy(&self) -> usize {
+        SHELLS_MAX - self.shells.available_permits() - self.idle().len()
+    }
+
+    /// How long the start of a new shell takes, about.
+    fn patience(&self) -> Duration {
+        SHELL_START + 2 * self.flows.round_trip.get()
     }
 
     /// A shell in which nothing has been done yet.
@@ -116,7 +147,7 @@ impl Connection {
 
     async fn new_shell_in(&self, permit: OwnedSemaphorePermit) -> Result<Shell, MachineError> {
         let channel = self.session().await?;
-        let flow = self.flows.open(channel.id(), &self.round_trip);
+        let flow = self.flows.open(channel.id());
         let place = Place {
             permit,
             freed: Arc::clone(&self.freed),
@@ -144,7 +175,7 @@ impl Connection {
         let asked = Instant::now();
         let channel = handle.channel_open_session().await;
         let channel = channel.map_err(|error| self.not_opened("session", &error))?;
-        self.round_trip.seen(asked.elapsed());
+        self.flows.round_trip.seen(asked.elapsed());
         Ok(channel)
     }
 

@@ -44,17 +44,20 @@ const SAMPLE_BYTES: u64 = 64 << 10;
 #[derive(Debug)]
 pub(super) struct RoundTrip(AtomicU64);
 
-impl RoundTrip {
-    pub(super) fn unknown() -> Arc<Self> {
-        Arc::new(Self(AtomicU64::new(u64::MAX)))
+impl Default for RoundTrip {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
     }
+}
 
+impl RoundTrip {
     pub(super) fn seen(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.0.fetch_min(micros, Ordering::Relaxed);
     }
 
-    fn get(&self) -> Duration {
+    /// Nothing where it is not known.
+    pub(super) fn get(&self) -> Duration {
         match self.0.load(Ordering::Relaxed) {
             u64::MAX => Duration::ZERO,
             micros => Duration::from_micros(micros),
@@ -66,13 +69,15 @@ impl RoundTrip {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flows {
     by_channel: Arc<Mutex<HashMap<ChannelId, Arc<Flow>>>>,
+    pub(super) round_trip: Arc<RoundTrip>,
     /// What has gone out on the connection.
     pub(super) sent: Arc<Sent>,
 }
 
 impl Flows {
-    pub(super) fn open(&self, channel: ChannelId, round_trip: &Arc<RoundTrip>) -> Arc<Flow> {
-        let flow = Arc::new(Flow::new(Arc::clone(round_trip), Arc::clone(&self.sent)));
+    pub(super) fn open(&self, channel: ChannelId) -> Arc<Flow> {
+        let (round_trip, sent) = (Arc::clone(&self.round_trip), Arc::clone(&self.sent));
+        let flow = Arc::new(Flow::new(round_trip, sent));
         self.all().insert(channel, Arc::clone(&flow));
         flow
     }
@@ -250,7 +255,7 @@ mod tests {
     /// gives the limit reached.
     fn reached(round_trip_ms: u64, bytes_per_ms: u64, rounds: u64) -> u64 {
         const STEP: u64 = 96 << 10;
-        let round_trip = RoundTrip::unknown();
+        let round_trip = Arc::<RoundTrip>::default();
         round_trip.seen(Duration::from_millis(round_trip_ms));
         let flow = Flow::new(round_trip, Arc::default());
         let mut now = Instant::now();

@@ -1,6 +1,6 @@
 //! Lets us in: through every host on the way, of which each shows its key and gets to see ours.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use russh::client::{Config, Handle, connect_stream};
 use tokio::net::TcpStream;
@@ -17,6 +17,10 @@ use crate::error::{ErrorKind, MachineError};
 
 /// Unanswered keepalives after which a connection is lost.
 const KEEPALIVES_MAX: usize = 3;
+
+/// How often one side waits for the other until a key is accepted: for the service, for the offer,
+/// for the signature.
+const TURNS: u32 = 3;
 
 /// A connection that stands.
 pub(super) struct Entered {
@@ -125,6 +129,7 @@ async fn one(
     let connected = connected.map_err(|error| not_entered(&whom, &refused, ended, &error));
     let mut handle = connected?;
     doing.set(format!("{whom} does not say whether it lets us in"));
+    let asked = Instant::now();
     keys::authenticate(&mut handle, hop).await.map_err(|why| {
         let said = ended
             .get()
@@ -132,6 +137,7 @@ async fn one(
         let text = format!("{whom} does not let us in{said}: {why}");
         MachineError::new(ErrorKind::Denied, text)
     })?;
+    flows.round_trip.seen(asked.elapsed() / TURNS);
     Ok(handle)
 }
 
