@@ -10,6 +10,7 @@ use crate::{
     executor::World,
     failure::Failure,
     rules::Point,
+    signal::{Approvers, Signal},
     subject::{Name, Timestamp},
     traffic::{Reading, Traffic},
 };
@@ -81,12 +82,21 @@ pub enum Effect {
         /// A deadline, so that a wait that was cut off waits for what is left.
         until: Option<Timestamp>,
     },
-    /// Waits until enough operators approve.
+    /// Waits until enough operators approve. Done with a report that names them; see
+    /// [`Approvers::decision`].
     Approval {
         /// What they are asked.
         question: String,
+        /// Who may answer.
+        #[serde(default)]
+        approvers: Approvers,
         /// When it is too late.
         until: Option<Timestamp>,
+    },
+    /// Waits until whoever paused the deployment, or somebody else, says `continue`.
+    Hold {
+        /// Who paused it, and why.
+        pause: Signal,
     },
     /// Runs one of the operator's steps.
     Step {
@@ -118,6 +128,8 @@ pub struct Call {
     pub sequence: u64,
     /// 1 the first time.
     pub attempt: u32,
+    /// When it was begun the first time: a wait that was paused since ends so much later.
+    pub since: Timestamp,
     /// Targets to keep checking while a wait lasts, with the release each should run.
     pub monitored: BTreeMap<Name, Name>,
     /// Whether this takes something back: an abort does not interrupt it.
@@ -142,6 +154,9 @@ pub struct Report {
     /// What a step returned, what a watch saw (`kind`, `details`), what a drain cut off (`cut`).
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub value: Value,
+    /// What people outside said that had a part in how it went, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<Signal>,
 }
 
 impl Report {

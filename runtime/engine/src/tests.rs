@@ -7,6 +7,7 @@ mod misbehaviour;
 mod points;
 mod random;
 mod records;
+mod resumes;
 mod refusals;
 mod scripts;
 mod tolerance;

@@ -75,9 +75,17 @@ impl Fleet {
                 timeout_ms,
             } => {
                 let until = Self::deadline(now, *timeout_ms);
+                let approvers = self.rules().approvers.clone();
+                if approvers.is_empty() {
+                    let message = format!(
+                        "nobody can approve \"{question}\"; name who may under `approvals`"
+                    );
+                    return Err(Failure::new(Code::Invalid, message));
+                }
                 let question = question.clone();
                 Ok(Work::Do(Resolution::passing(Effect::Approval {
                     question,
+                    approvers,
                     until,
                 })))
             }

@@ -225,7 +225,7 @@ fn kind(verdict: &Verdict) -> &'static str {
         Verdict::RolledBack { .. } => "rolled back",
         Verdict::Stuck { .. } => "stuck",
         Verdict::Refused { .. } => "refused",
-        Verdict::Frozen { .. } | Verdict::Abandoned { .. } => "neither",
+        Verdict::Frozen { .. } | Verdict::Halted { .. } | Verdict::Abandoned { .. } => "neither",
     }
 }
 
@@ -281,7 +281,7 @@ fn check(stage: &Stage, before: &Snapshot, verdict: &Verdict, run: &str) {
                 }
             }
         }
-        Verdict::Frozen { .. } | Verdict::Abandoned { .. } => panic!("{run}: {verdict:?}"),
+        Verdict::Frozen { .. } | Verdict::Halted { .. } | Verdict::Abandoned { .. } => panic!("{run}: {verdict:?}"),
     }
     stage.assert_no_new_traffic();
 }
