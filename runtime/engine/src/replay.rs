@@ -159,7 +159,8 @@ impl Replay {
             && intent.origin == Origin::Strategy
             && intent.effect.is_none()
             && intent.operation.as_ref() == Some(operation);
-        answers.then(|| self.tape.pop_front())?
+        answers
+            .then(|| self.tape.pop_front())?
             .map(|entry| entry.record)
     }
 

@@ -92,7 +92,10 @@ impl Deployment {
             return done.result.map(|_| ()).map_err(Stop::Failed);
         }
         self.excuse(&record.intent)?;
-        let failure = record.outcome.as_ref().map(|outcome| outcome.result.clone());
+        let failure = record
+            .outcome
+            .as_ref()
+            .map(|outcome| outcome.result.clone());
         let step = match record.intent.effect {
             Some(Effect::Step { step, .. }) => Some(step),
             _ => None,
@@ -176,13 +179,19 @@ impl Deployment {
     }
 
     /// What stands where, and what of it somebody changed; stops where that was not accepted.
-    async fn read_back(&mut self, open: Option<&Effect>) -> Result<(World, Vec<String>), Abandoned> {
+    async fn read_back(
+        &mut self,
+        open: Option<&Effect>,
+    ) -> Result<(World, Vec<String>), Abandoned> {
         let world = match self.executor.observe().await {
             Ok(world) => world,
             Err(failure) => return Err(self.halt(Halt::Unreadable { failure })),
         };
         let differences = drift::between(&self.fleet, &world, open);
-        let accepts = self.replay.as_ref().is_none_or(|replay| replay.accept_drift);
+        let accepts = self
+            .replay
+            .as_ref()
+            .is_none_or(|replay| replay.accept_drift);
         if differences.is_empty() || accepts {
             return Ok((world, differences));
         }
@@ -202,7 +211,9 @@ impl Deployment {
         match replay.tell(draft) {
             Told::Beyond => Ok(None),
             Told::Differs(halt) => Err(self.halt(*halt)),
-            Told::Record(record) if record.outcome.is_some() => Ok(Some(self.retell(*record, mode))),
+            Told::Record(record) if record.outcome.is_some() => {
+                Ok(Some(self.retell(*record, mode)))
+            }
             Told::Record(record) => self.redo(*record, mode, undoing).await.map(Some),
         }
     }
@@ -234,12 +245,7 @@ impl Deployment {
     }
 
     /// Does what was under way again, as the same record.
-    async fn redo(
-        &mut self,
-        record: Record,
-        mode: Mode,
-        undoing: bool,
-    ) -> Result<Done, Abandoned> {
+    async fn redo(&mut self, record: Record, mode: Mode, undoing: bool) -> Result<Done, Abandoned> {
         let intent = record.intent;
         let happened = self.person_says(&intent)?;
         if self.found.is_some() {

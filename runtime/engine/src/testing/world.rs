@@ -194,6 +194,22 @@ impl MemoryWorld {
             .push((target.into(), release.into()));
     }
 
+    /// The release falls ill on the target now, and whoever relies on its proof is wrong.
+    pub fn falls_ill_now(&self, target: &str, release: &str) {
+        let mut inner = self.lock();
+        inner.ill.insert((target.into(), release.into()));
+        inner.proven.remove(target);
+    }
+
+    /// Somebody takes the traffic from a target by hand.
+    pub fn taken_out(&self, target: &str) {
+        let mut inner = self.lock();
+        inner
+            .traffic
+            .admissions
+            .insert(target.into(), Admission::Out);
+    }
+
     /// Somebody says something in the wait of that number; a pause is one, and so is an
     /// approval.
     pub fn says(&self, wait: usize, signal: Signal) {

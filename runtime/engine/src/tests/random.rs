@@ -281,7 +281,9 @@ fn check(stage: &Stage, before: &Snapshot, verdict: &Verdict, run: &str) {
                 }
             }
         }
-        Verdict::Frozen { .. } | Verdict::Halted { .. } | Verdict::Abandoned { .. } => panic!("{run}: {verdict:?}"),
+        Verdict::Frozen { .. } | Verdict::Halted { .. } | Verdict::Abandoned { .. } => {
+            panic!("{run}: {verdict:?}")
+        }
     }
     stage.assert_no_new_traffic();
 }

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::course::all;
 use crate::{
-    Admission, Answer, Approvers, Code, Halt, Signal, Turn, Wanted, Wish, Effect, Failure, Installed, Interruption, MemberState, Operation,
-    Origin, Point, Reading, Record, Report, Share, TargetState, Timestamp, Traffic, Undo, Verdict,
-    World,
+    Admission, Answer, Approvers, Code, Effect, Failure, Halt, Installed, Interruption,
+    MemberState, Operation, Origin, Point, Reading, Record, Report, Share, Signal, TargetState,
+    Timestamp, Traffic, Turn, Undo, Verdict, Wanted, Wish, World,
     testing::{Fault, Kind, brief},
 };
 

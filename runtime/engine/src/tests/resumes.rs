@@ -45,7 +45,7 @@ impl Stage {
         }
     }
 
-    fn resuming(&self, resume: Resume) -> Deployment {
+    pub(super) fn resuming(&self, resume: Resume) -> Deployment {
         Deployment::resume(
             self.brief.clone(),
             resume,
@@ -149,18 +149,23 @@ fn essence(stage: &Stage) -> Vec<(Intent, Option<Result<crate::Answer, crate::Fa
     };
     records
         .filter(|record| !checks(record))
-        .map(|Record { mut intent, outcome }| {
-            intent.sequence = 0;
-            intent.attempt = 0;
-            intent.started = crate::Timestamp(0);
-            if let Some(Effect::Wait { until }) = &mut intent.effect {
-                *until = None;
-            }
-            if let Origin::Undo(_) = intent.origin {
-                intent.origin = Origin::Undo(0);
-            }
-            (intent, outcome.map(|outcome| outcome.result))
-        })
+        .map(
+            |Record {
+                 mut intent,
+                 outcome,
+             }| {
+                intent.sequence = 0;
+                intent.attempt = 0;
+                intent.started = crate::Timestamp(0);
+                if let Some(Effect::Wait { until }) = &mut intent.effect {
+                    *until = None;
+                }
+                if let Origin::Undo(_) = intent.origin {
+                    intent.origin = Origin::Undo(0);
+                }
+                (intent, outcome.map(|outcome| outcome.result))
+            },
+        )
         .collect()
 }
 
