@@ -5,12 +5,33 @@ use futures::{FutureExt, executor::block_on};
 
 use super::{Stage, course::all, outcomes, scripts::Script};
 use crate::{
-    Deployment, Effect, Intent, Origin, Point, Record, Resume, StepRule, Strategy, Verdict,
+    Deployment, Effect, Intent, Operation, Origin, Point, Record, Resume, StepRule, Strategy,
+    Verdict,
     testing::{Death, Silent, Write},
 };
 
-/// The strategies with steps at every point.
-fn stages() -> Vec<(&'static str, Stage, Script)> {
+/// The strategies with steps at these points; both once and for each batch, where `each`.
+fn stages(points: &[Point], each: &[bool]) -> Vec<(&'static str, Stage, Script)> {
+    let with_steps = |(name, stage, script): (_, Stage, _)| {
+        let mut brief = (*stage.brief).clone();
+        let step = |at: &Point, each: &bool| StepRule {
+            name: format!("{at:?}"),
+            at: *at,
+            each: *each,
+            irreversible: false,
+            repeat: true,
+        };
+        let steps = points
+            .iter()
+            .flat_map(|at| each.iter().map(move |each| step(at, each)));
+        brief.rules.steps = steps.collect();
+        (name, Stage::new(brief, stage.world), script)
+    };
+    all().into_iter().map(with_steps).collect()
+}
+
+/// Steps wherever there can be some.
+fn full() -> Vec<(&'static str, Stage, Script)> {
     const POINTS: [Point; 7] = [
         Point::BeforeDeploy,
         Point::BeforeActivate,
@@ -20,21 +41,19 @@ fn stages() -> Vec<(&'static str, Stage, Script)> {
         Point::BeforeRollback,
         Point::AfterRollback,
     ];
-    let with_steps = |(name, stage, script): (_, Stage, _)| {
-        let mut brief = (*stage.brief).clone();
-        let step = |at| {
-            [false, true].map(|each| StepRule {
-                name: format!("{at:?}"),
-                at,
-                each,
-                irreversible: false,
-                repeat: true,
-            })
-        };
-        brief.rules.steps = POINTS.iter().flat_map(|at| step(*at)).collect();
-        (name, Stage::new(brief, stage.world), script)
-    };
-    all().into_iter().map(with_steps).collect()
+    stages(&POINTS, &[false, true])
+}
+
+/// Short enough to cut off at every pair of points.
+fn short() -> Vec<(&'static str, Stage, Script)> {
+    let mut short = stages(&[Point::BeforeTraffic, Point::BeforeRollback], &[false]);
+    short.retain(|(name, ..)| matches!(*name, "simple" | "blue-green"));
+    for (_, _, script) in &mut short {
+        script.0.retain(
+            |call| !matches!(call, Operation::Split { shares } if shares[0].percent == 50.0),
+        );
+    }
+    short
 }
 
 impl Stage {
@@ -184,8 +203,10 @@ fn spoil(name: &str, stage: &Stage) {
     }
 }
 
-/// The scripts, as they go well and as they fail.
-fn courses() -> Vec<(String, bool, usize)> {
+type Stages = fn() -> Vec<(&'static str, Stage, Script)>;
+
+/// Each script as it goes well and as it fails.
+fn courses(stages: Stages) -> Vec<(String, bool, usize)> {
     let names = stages();
     let each = names.iter().enumerate();
     each.flat_map(|(at, (name, ..))| {
@@ -194,7 +215,7 @@ fn courses() -> Vec<(String, bool, usize)> {
     .collect()
 }
 
-fn course(at: usize, fails: bool) -> (Stage, Script) {
+fn course(stages: Stages, at: usize, fails: bool) -> (Stage, Script) {
     let (name, stage, script) = stages().remove(at);
     if fails {
         spoil(name, &stage);
@@ -211,11 +232,11 @@ fn equal(stage: &Stage, verdict: &Verdict, whole: &Stage, uncut: &Verdict, run: 
 
 #[test]
 fn what_was_cut_off_anywhere_goes_on_to_the_same_end() {
-    for (name, fails, at) in courses() {
-        let (whole, mut script) = course(at, fails);
+    for (name, fails, at) in courses(full) {
+        let (whole, mut script) = course(full, at, fails);
         let uncut = whole.run(&mut script);
         each_kill(|kill| {
-            let (stage, mut script) = course(at, fails);
+            let (stage, mut script) = course(full, at, fails);
             kill.meet(&stage);
             if stage.starts(&mut script).is_some() {
                 return false;
@@ -234,16 +255,13 @@ fn what_was_cut_off_anywhere_goes_on_to_the_same_end() {
 /// Both processes die: the first at every point, the second at every point after that.
 #[test]
 fn so_does_what_was_cut_off_twice() {
-    for (name, fails, at) in courses() {
-        if !small(&name) {
-            continue;
-        }
-        let (whole, mut script) = course(at, fails);
+    for (name, fails, at) in courses(short) {
+        let (whole, mut script) = course(short, at, fails);
         let uncut = whole.run(&mut script);
         each_kill(|first| {
             let mut cut = false;
             each_second_kill(|second| {
-                let (stage, mut script) = course(at, fails);
+                let (stage, mut script) = course(short, at, fails);
                 first.meet(&stage);
                 if stage.starts(&mut script).is_some() {
                     return false;
@@ -271,14 +289,11 @@ fn so_does_what_was_cut_off_twice() {
 /// Cut off anywhere, then taken back by a process that dies anywhere, then by one that lives.
 #[test]
 fn what_was_cut_off_anywhere_goes_back_however_often() {
-    for (name, fails, at) in courses() {
-        if !small(&name) {
-            continue;
-        }
+    for (name, fails, at) in courses(short) {
         each_kill(|first| {
             let mut cut = false;
             each_second_kill(|second| {
-                let (stage, mut script) = course(at, fails);
+                let (stage, mut script) = course(short, at, fails);
                 let before = stage.snapshot();
                 first.meet(&stage);
                 if stage.starts(&mut script).is_some() {
@@ -321,8 +336,4 @@ fn each_second_kill(mut dies: impl FnMut(Kill) -> bool) {
             }
         }
     }
-}
-
-fn small(name: &str) -> bool {
-    name.starts_with("simple") || name.starts_with("blue")
 }
