@@ -74,11 +74,17 @@ pub enum Effect {
         candidate: BTreeSet<Name>,
         /// The targets it is compared with.
         baseline: BTreeSet<Name>,
+        /// When it began.
+        #[serde(default)]
+        since: Timestamp,
         /// When it is over.
         until: Timestamp,
     },
     /// Waits; without end where no end is given.
     Wait {
+        /// When it began: as long as it was paused since then, it ends later.
+        #[serde(default)]
+        since: Timestamp,
         /// A deadline, so that a wait that was cut off waits for what is left.
         until: Option<Timestamp>,
     },
@@ -90,6 +96,9 @@ pub enum Effect {
         /// Who may answer.
         #[serde(default)]
         approvers: Approvers,
+        /// When it was asked.
+        #[serde(default)]
+        since: Timestamp,
         /// When it is too late.
         until: Option<Timestamp>,
     },
@@ -128,8 +137,6 @@ pub struct Call {
     pub sequence: u64,
     /// 1 the first time.
     pub attempt: u32,
-    /// When it was begun the first time: a wait that was paused since ends so much later.
-    pub since: Timestamp,
     /// Targets to keep checking while a wait lasts, with the release each should run.
     pub monitored: BTreeMap<Name, Name>,
     /// Whether this takes something back: an abort does not interrupt it.

@@ -54,7 +54,7 @@ pub struct World {
 ///   the signal; a watch that had seen a breach fails all the same; a full one may come at any
 ///   time, and ends the next wait at once); at an abort ([`Interruption::failure`]); and when a
 ///   monitored target is no longer well. While a pause is in force their clock stands: they end
-///   as much later as there was a pause since [`Call::since`], and the report has the signals. A
+///   as much later as there was a pause since they began (`since`), and the report has the signals. A
 ///   deadline that is past ends them at once: it is absolute, so what was cut off waits for what
 ///   is left.
 /// - [`Effect::Hold`] ends at a `continue`, which the report has; else like a wait, but for a

@@ -103,7 +103,7 @@ impl Recorder {
     }
 
     /// Takes up a record that another process left without an outcome: it is this one's from
-    /// here on. When it was begun stays as it was.
+    /// here on.
     pub(crate) async fn take_up(
         &mut self,
         intent: Intent,
@@ -111,7 +111,11 @@ impl Recorder {
     ) -> Result<Intent, Abandoned> {
         self.check()?;
         let attempt = intent.attempt.saturating_add(1);
-        let intent = Intent { attempt, ..intent };
+        let intent = Intent {
+            attempt,
+            started: now,
+            ..intent
+        };
         let written = self.journal.begin(&intent).await;
         self.keep(written)?;
         self.tell(now, &Event::Started(&intent));

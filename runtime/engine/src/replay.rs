@@ -44,6 +44,8 @@ pub(crate) struct Replay {
     pub(crate) step: Option<StepWord>,
     /// The last record is a turn to a standstill, which is to be left.
     pub(crate) thaws: bool,
+    /// Whoever listens knows that it goes on.
+    pub(crate) resumed: bool,
     /// The step that a person says happened, of which the record says that it failed.
     pub(crate) happened: Option<usize>,
     turn: Option<(Turn, Failure)>,
@@ -99,6 +101,7 @@ impl Replay {
             accept_drift,
             step,
             thaws,
+            resumed: false,
             happened: None,
             turn,
         }

@@ -115,7 +115,7 @@ impl Deployment {
                     Err(failure) => Report::failed(failure),
                 };
             }
-            Effect::Wait { until } | Effect::Approval { until, .. } => Some(*until),
+            Effect::Wait { until, .. } | Effect::Approval { until, .. } => Some(*until),
             Effect::Watch { until, .. } => Some(Some(*until)),
             Effect::Hold { pause } => {
                 self.tell(&Event::Heeded(pause));
@@ -130,7 +130,6 @@ impl Deployment {
         let call = Call {
             sequence: intent.sequence,
             attempt: intent.attempt,
-            since: intent.started,
             monitored,
             undoing,
         };

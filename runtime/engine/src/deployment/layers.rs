@@ -138,6 +138,7 @@ impl Deployment {
     async fn hold(&mut self) -> Result<bool, Stop> {
         let pause = match &self.replay {
             Some(replay) => replay.pause(),
+            None if self.interruptions.failure().is_some() => None,
             None => self.interruptions.pause(),
         };
         let Some(pause) = pause else {

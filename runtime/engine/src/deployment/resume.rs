@@ -138,16 +138,24 @@ impl Deployment {
         }
     }
 
+    fn resumed(&self, drift: &[String]) {
+        let records = self.recorder.written();
+        self.tell(&Event::Resumed { records, drift });
+    }
+
     /// Past the record: nothing is told from here on.
     async fn catch_up(&mut self) -> Result<(), Stop> {
+        if self.found.is_none() {
+            self.replay = None;
+            return Ok(());
+        }
         let (world, drift) = self.read_back(None).await?;
         let Some(replay) = self.replay.take() else {
             return Ok(());
         };
-        self.tell(&Event::Resumed {
-            records: self.recorder.written(),
-            drift: &drift,
-        });
+        if !replay.resumed {
+            self.resumed(&drift);
+        }
         if replay.thaws {
             let value = json!({ "happened": replay.happened });
             self.turn(Turn::Forth, Ok(Answer::Done), value).await?;
@@ -253,6 +261,10 @@ impl Deployment {
             if !drift.is_empty() {
                 self.fleet.refresh(&world);
             }
+            self.resumed(&drift);
+            if let Some(replay) = &mut self.replay {
+                replay.resumed = true;
+            }
         }
         let now = self.now();
         let intent = Arc::new(self.recorder.take_up(intent, now).await?);
@@ -304,8 +316,12 @@ impl Deployment {
                         return Some(report);
                     }
                 }
-                let refusal = guard::change(&self.fleet, &wanted, Change::Split).err()?;
-                Some(Report::failed(refusal))
+                let allowed = match intent.origin {
+                    // Who is left out goes, however many are left.
+                    Origin::Host => guard::unproven(&self.fleet, &wanted),
+                    _ => guard::change(&self.fleet, &wanted, Change::Split),
+                };
+                allowed.err().map(Report::failed)
             }
             Some(Effect::Activate { releases }) => {
                 let places = releases.keys();
@@ -331,7 +347,6 @@ impl Deployment {
         let call = Call {
             sequence: intent.sequence,
             attempt: intent.attempt,
-            since: intent.started,
             monitored: std::collections::BTreeMap::new(),
             undoing: false,
         };

@@ -65,10 +65,13 @@ impl Fleet {
                 candidate,
                 baseline,
                 duration_ms,
-            } => self.watch(candidate, baseline, now.after_ms(*duration_ms)),
+            } => self.watch(candidate, baseline, now, *duration_ms),
             Operation::Wait { duration_ms } => {
                 let until = Self::deadline(now, *duration_ms);
-                Ok(Work::Do(Resolution::passing(Effect::Wait { until })))
+                Ok(Work::Do(Resolution::passing(Effect::Wait {
+                    since: now,
+                    until,
+                })))
             }
             Operation::Approval {
                 question,
@@ -86,6 +89,7 @@ impl Fleet {
                 Ok(Work::Do(Resolution::passing(Effect::Approval {
                     question,
                     approvers,
+                    since: now,
                     until,
                 })))
             }
@@ -279,7 +283,8 @@ impl Fleet {
         &self,
         candidate: &[Name],
         baseline: &[Name],
-        until: Timestamp,
+        since: Timestamp,
+        duration_ms: u64,
     ) -> Result<Work, Failure> {
         let candidate = self.set(&self.concerned(candidate)?);
         let baseline = self.set(&self.concerned(baseline)?);
@@ -292,7 +297,8 @@ impl Fleet {
         Ok(Work::Do(Resolution::passing(Effect::Watch {
             candidate,
             baseline,
-            until,
+            since,
+            until: since.after_ms(duration_ms),
         })))
     }
 

@@ -330,9 +330,14 @@ fn an_abort_outlives_whoever_heard_it() {
         journal: stage.journal.clone(),
         ..deaf
     };
+    let deeds = stage.world.deeds().len();
     let verdict = stage.resume(&mut Careless::new(calls), stage.resumption());
     let Verdict::RolledBack { cause } = verdict else {
         panic!("{verdict:?}\n{}", stage.told())
     };
     assert_eq!(cause.code, Code::Interrupted);
+    let done = stage.world.deeds().split_off(deeds);
+    let forth = done.iter().filter(|deed| !deed.call.undoing);
+    let changes = forth.filter(|deed| !matches!(deed.effect, Effect::AwaitHealthy { .. }));
+    assert_eq!(changes.count(), 0, "{}", stage.told());
 }

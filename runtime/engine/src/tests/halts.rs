@@ -244,10 +244,10 @@ fn a_wait_waits_for_what_is_left() {
     let waits: Vec<_> = deeds
         .iter()
         .filter(|deed| Some(&deed.effect) == before.as_ref())
-        .map(|deed| (deed.call.sequence, deed.call.attempt, deed.call.since))
+        .map(|deed| (deed.call.sequence, deed.call.attempt))
         .collect();
-    let (sequence, first) = (waits[0].0, waits[0].2);
-    assert_eq!(waits, [(sequence, 1, first), (sequence, 2, first)]);
+    let sequence = waits[0].0;
+    assert_eq!(waits, [(sequence, 1), (sequence, 2)]);
 }
 
 /// Nobody looked after the targets while no process was there.
@@ -385,4 +385,18 @@ fn retrying_what_is_stuck_does_only_what_is_left() {
             release: "v2".into()
         }]
     );
+}
+
+/// Nothing was done yet, so nothing hangs on what stands where.
+#[test]
+fn what_was_about_to_be_refused_is_refused() {
+    let stage = stage(Vec::new());
+    stage.world.fault(Fault::new(Kind::Observe));
+    stage.journal.dies(Write::Before(2));
+    stage.run(&mut Script(rolling(ALL)));
+    let verdict = stage.resume(&mut Script(rolling(ALL)), stage.resumption());
+    let Verdict::Refused { cause } = verdict else {
+        panic!("{verdict:?}")
+    };
+    assert_eq!(cause.message, "it broke");
 }

@@ -109,8 +109,22 @@ fn run(seed: u64) -> &'static str {
         stage.journal.dies(Write::After(random.below(60)));
     }
     let before = stage.snapshot();
+    let run = format!("seed {seed}, {name}");
+    let verdict = carry_through(&mut random, &stage, &calls, &run);
+    stage.journal.revive();
+    check(&stage, &before, &verdict, &run);
+    let end = kind(&verdict);
+    if matches!(verdict, Verdict::Stuck { .. }) {
+        try_again(&stage, &run);
+        assert_eq!(stage.snapshot(), before, "{run}, tried again");
+    }
+    end
+}
+
+/// From the beginning to an end, however often the process dies.
+fn carry_through(random: &mut Random, stage: &Stage, calls: &[Operation], run: &str) -> Verdict {
     let careless = random.chance(2);
-    let mut verdict = stage.run(&mut *strategy(&calls, careless));
+    let mut verdict = stage.run(&mut *strategy(calls, careless));
     let forth = random.chance(2);
     while matches!(verdict, Verdict::Abandoned { .. } | Verdict::Halted { .. }) {
         let halted = matches!(verdict, Verdict::Halted { .. });
@@ -121,7 +135,7 @@ fn run(seed: u64) -> &'static str {
         }
         verdict = if forth && !halted {
             let mut deployment = stage.resuming(stage.resumption());
-            let verdict = block_on(deployment.run(&mut *strategy(&calls, careless)));
+            let verdict = block_on(deployment.run(&mut *strategy(calls, careless)));
             stage.assert_promises(&verdict);
             verdict
         } else {
@@ -133,17 +147,9 @@ fn run(seed: u64) -> &'static str {
                 halt: Halt::Differs { .. }
             }
         );
-        assert!(same, "seed {seed}, {name}: {verdict:?}\n{}", stage.told());
+        assert!(same, "{run}: {verdict:?}\n{}", stage.told());
     }
-    stage.journal.revive();
-    let run = format!("seed {seed}, {name}");
-    check(&stage, &before, &verdict, &run);
-    let end = kind(&verdict);
-    if matches!(verdict, Verdict::Stuck { .. }) {
-        try_again(&stage, &run);
-        assert_eq!(stage.snapshot(), before, "{run}, tried again");
-    }
-    end
+    verdict
 }
 
 /// Once the world is whole again, it goes back to the end.

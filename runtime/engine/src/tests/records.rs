@@ -78,10 +78,15 @@ fn effects() {
         Effect::Watch {
             candidate: targets(),
             baseline: targets(),
+            since: Timestamp(3),
             until: Timestamp(7),
         },
-        Effect::Wait { until: None },
         Effect::Wait {
+            since: Timestamp(3),
+            until: None,
+        },
+        Effect::Wait {
+            since: Timestamp(3),
             until: Some(Timestamp(u64::MAX)),
         },
         Effect::Approval {
@@ -90,6 +95,7 @@ fn effects() {
                 by: ["bob".into()].into(),
                 needed: 1,
             },
+            since: Timestamp(3),
             until: None,
         },
         Effect::Hold { pause: pause() },

@@ -176,8 +176,8 @@ fn essence(stage: &Stage) -> Vec<(Intent, Option<Result<crate::Answer, crate::Fa
                 intent.sequence = 0;
                 intent.attempt = 0;
                 intent.started = crate::Timestamp(0);
-                if let Some(Effect::Wait { until }) = &mut intent.effect {
-                    *until = None;
+                if let Some(Effect::Wait { since, until }) = &mut intent.effect {
+                    (*since, *until) = (crate::Timestamp(0), None);
                 }
                 if let Origin::Undo(_) = intent.origin {
                     intent.origin = Origin::Undo(0);

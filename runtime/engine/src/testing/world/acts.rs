@@ -273,7 +273,10 @@ impl Inner {
                     controls.pause(None);
                 }
             }
-            Effect::Wait { until: Some(until) } | Effect::Watch { until, .. } => {
+            Effect::Wait {
+                until: Some(until), ..
+            }
+            | Effect::Watch { until, .. } => {
                 let promoted = |signal: &&Signal| matches!(signal.wish, Wish::Promote { .. });
                 match said.iter().find(promoted) {
                     Some(signal) => report.signals.push(signal.clone()),
