@@ -2,7 +2,7 @@
 //! told from the record, the effect under way is done again, and before anything further the
 //! world is held against the model and proofs of health are made anew.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::json;
 
@@ -21,6 +21,7 @@ use crate::{
     recorder::{Abandoned, Draft, Recorder},
     replay::{Replay, Resume, StepWord, Told},
     rules::Brief,
+    subject::Name,
 };
 
 impl Deployment {
@@ -335,11 +336,7 @@ impl Deployment {
         }
     }
 
-    async fn check_again(
-        &mut self,
-        intent: &Intent,
-        releases: std::collections::BTreeMap<crate::subject::Name, crate::subject::Name>,
-    ) -> Report {
+    async fn check_again(&mut self, intent: &Intent, releases: BTreeMap<Name, Name>) -> Report {
         let effect = Effect::AwaitHealthy {
             releases,
             timeout_ms: self.fleet.rules().health.timeout_ms,
@@ -347,7 +344,7 @@ impl Deployment {
         let call = Call {
             sequence: intent.sequence,
             attempt: intent.attempt,
-            monitored: std::collections::BTreeMap::new(),
+            monitored: BTreeMap::new(),
             undoing: false,
         };
         let mut report = self.executor.execute(&effect, &call).await;

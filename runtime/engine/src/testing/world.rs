@@ -201,13 +201,10 @@ impl MemoryWorld {
         inner.proven.remove(target);
     }
 
-    /// Somebody takes the traffic from a target by hand.
-    pub fn taken_out(&self, target: &str) {
+    /// Somebody changes by hand whether a target gets its part.
+    pub fn admits(&self, target: &str, admission: Admission) {
         let mut inner = self.lock();
-        inner
-            .traffic
-            .admissions
-            .insert(target.into(), Admission::Out);
+        inner.traffic.admissions.insert(target.into(), admission);
     }
 
     /// Somebody says something in the wait of that number; a pause is one, and so is an

@@ -306,6 +306,9 @@ fn what_was_said_is_told_again() {
             let verdict = stage.resume(&mut strategy, stage.resumption());
             assert_eq!(verdict, uncut, "{number} {write:?}\n{}", stage.told());
             assert_eq!(stage.snapshot(), whole.snapshot(), "{number} {write:?}");
+            let waited =
+                |stage: &Stage| of(stage, |effect| matches!(effect, Effect::Wait { .. })).len();
+            assert_eq!(waited(&stage), waited(&whole), "{number} {write:?}");
             if matches!(uncut, Verdict::Succeeded { .. }) {
                 assert_eq!(strategy.1, first.1, "{number} {write:?}");
             }
@@ -320,8 +323,7 @@ fn an_abort_outlives_whoever_heard_it() {
     stage.world.aborts(0, &stage.asked);
     let mut calls = rolling(ALL);
     calls.push(wait());
-    let whole = Careless::new(calls.clone());
-    let mut strategy = whole;
+    let mut strategy = Careless::new(calls.clone());
     // It dies after the wait that was aborted.
     stage.journal.dies(Write::After(13));
     stage.run(&mut strategy);
@@ -340,4 +342,56 @@ fn an_abort_outlives_whoever_heard_it() {
     let forth = done.iter().filter(|deed| !deed.call.undoing);
     let changes = forth.filter(|deed| !matches!(deed.effect, Effect::AwaitHealthy { .. }));
     assert_eq!(changes.count(), 0, "{}", stage.told());
+}
+
+/// An abort between two steps keeps the second from being begun, and the record knows that.
+#[test]
+fn an_abort_between_steps_is_told_again() {
+    struct Impatient(crate::testing::Asked);
+    impl Observer for Impatient {
+        fn event(&self, _at: Timestamp, event: &Event<'_>) {
+            if let Event::Ended(intent, _) = event
+                && intent.origin == crate::Origin::Step
+            {
+                self.0.abort();
+            }
+        }
+    }
+    let mut brief = web();
+    let step = crate::StepRule {
+        name: "migrate".into(),
+        at: crate::Point::BeforeActivate,
+        each: false,
+        irreversible: false,
+        repeat: true,
+    };
+    brief.rules.steps = vec![step.clone(), step];
+    let world = MemoryWorld::new(&brief).running("v1", &[("web", 100.0)]);
+    let stage = Stage::new(brief, world);
+    // It dies after it wrote down that the second step is not begun.
+    stage.journal.dies(Write::After(8));
+    let mut deployment = Deployment::new(
+        stage.brief.clone(),
+        Box::new(stage.world.clone()),
+        Box::new(stage.journal.clone()),
+        Arc::new(Impatient(stage.asked.clone())),
+        Arc::new(stage.asked.clone()),
+    );
+    block_on(deployment.run(&mut Script(rolling(ALL))));
+    let last = stage.journal.records().pop().unwrap();
+    assert_eq!(
+        (last.intent.origin, last.intent.effect),
+        (crate::Origin::Step, None)
+    );
+
+    let deaf = Stage::new((*stage.brief).clone(), stage.world.clone());
+    let stage = Stage {
+        journal: stage.journal.clone(),
+        ..deaf
+    };
+    let verdict = stage.resume(&mut Script(rolling(ALL)), stage.resumption());
+    let Verdict::RolledBack { cause } = verdict else {
+        panic!("{verdict:?}\n{}", stage.told())
+    };
+    assert_eq!(cause.code, Code::Interrupted);
 }

@@ -6,8 +6,8 @@ use super::{
     scripts::{Careless, Script, drain, healthy, install, rolling, wait},
 };
 use crate::{
-    Effect, Halt, Operation, Origin, Point, Record, Resume, StepRule, StepWord, Strategy, Verdict,
-    Wanted,
+    Admission, Effect, Halt, Operation, Origin, Point, Record, Resume, StepRule, StepWord,
+    Strategy, Verdict, Wanted,
     testing::{Death, Fault, Kind, MemoryWorld, Write},
 };
 
@@ -112,7 +112,7 @@ fn a_strategy_that_asks_for_a_call_in_place_of_an_answer() {
 fn traffic_that_somebody_changed() {
     // `a` has the release and traffic; draining `b` has not begun.
     let stage = cut(Vec::new(), 14);
-    stage.world.taken_out("c");
+    stage.world.admits("c", Admission::Out);
     let halt = halted(&stage, &mut Script(rolling(ALL)), stage.resumption());
     let Halt::Drift { differences } = &halt else {
         panic!("{halt:?}")
@@ -133,7 +133,7 @@ fn traffic_that_somebody_changed() {
 #[test]
 fn accepted_drift_that_is_in_nobodys_way() {
     let stage = cut(Vec::new(), 6);
-    stage.world.taken_out("b");
+    stage.world.admits("b", Admission::Out);
     let accepting = Resume {
         accept_drift: true,
         ..stage.resumption()
@@ -259,17 +259,28 @@ fn a_target_that_fell_ill_meanwhile_gets_no_more_traffic() {
     let records = whole.journal.records();
     let join = records.iter().position(joins).unwrap();
     // Before `a` gets its traffic, while it is given to it, and after.
-    for writes in [2 * join, 2 * join + 1, 2 * join + 2] {
+    for write in [
+        Write::Before(2 * join),
+        Write::After(2 * join),
+        Write::Before(2 * join + 1),
+        Write::Before(2 * join + 2),
+    ] {
         let stage = stage(Vec::new());
         let before = stage.snapshot();
-        stage.journal.dies(Write::Before(writes));
+        stage.journal.dies(write);
         stage.run(&mut Script(rolling(ALL)));
         stage.world.falls_ill_now("a", "v2");
+        let deeds = stage.world.deeds().len();
         let verdict = stage.resume(&mut Script(rolling(ALL)), stage.resumption());
         let Verdict::RolledBack { cause } = &verdict else {
             panic!("{verdict:?}\n{}", stage.told())
         };
-        assert_eq!(cause.code, crate::Code::Unhealthy, "{writes}: {cause}");
+        assert_eq!(cause.code, crate::Code::Unhealthy, "{write:?}: {cause}");
+        let again = stage.world.deeds().split_off(deeds);
+        let again = again.iter().filter(|deed| {
+            matches!(&deed.effect, Effect::AwaitHealthy { releases, .. } if releases.get("a") == Some(&"v2".into()))
+        });
+        assert_eq!(again.count(), 1, "{write:?}\n{}", stage.told());
         assert_eq!(stage.snapshot(), before);
     }
 }
@@ -308,7 +319,7 @@ fn a_frozen_deployment_goes_on_once_somebody_wants_it() {
         let verdict = stage.run(&mut script);
         assert!(matches!(verdict, Verdict::Frozen { .. }), "{verdict:?}");
 
-        let records = stage.journal.records();
+        // Whoever only wants it to come to its end gets the same end.
         let again = stage.resume(&mut script, stage.resumption());
         let (Verdict::Frozen { cause, .. }, Verdict::Frozen { cause: first, .. }) =
             (&again, &verdict)
@@ -317,11 +328,9 @@ fn a_frozen_deployment_goes_on_once_somebody_wants_it() {
         };
         assert_eq!(cause, first);
         let mut thaw = Resume {
-            records,
             thaw: true,
-            ..Resume::default()
+            ..stage.resumption()
         };
-        thaw.records = stage.journal.records();
         if step {
             let halt = stage.resume(&mut script, thaw.clone());
             assert!(
@@ -372,7 +381,7 @@ fn retrying_what_is_stuck_does_only_what_is_left() {
     assert!(matches!(verdict, Verdict::Stuck { .. }), "{verdict:?}");
     stage.world.mend();
     let deeds = stage.world.deeds().len();
-    // By its strategy's name or without.
+    // Whatever its strategy would ask for: it is not run any more.
     let verdict = stage.resume(&mut Script(vec![wait(), healthy(ALL)]), stage.resumption());
     assert!(matches!(verdict, Verdict::RolledBack { .. }), "{verdict:?}");
     assert_eq!(stage.snapshot(), before);
@@ -399,4 +408,36 @@ fn what_was_about_to_be_refused_is_refused() {
         panic!("{verdict:?}")
     };
     assert_eq!(cause.message, "it broke");
+}
+
+/// The old release fell ill on a drained target while nobody looked.
+#[test]
+fn a_drained_target_must_be_well_before_the_way_back_gives_it_traffic() {
+    let stage = cut(Vec::new(), 6);
+    stage.world.falls_ill_now("a", "v1");
+    let verdict = stage.roll_back();
+    assert!(matches!(verdict, Verdict::Stuck { .. }), "{verdict:?}");
+    assert_eq!(stage.world.percents()["a"], 0.0);
+    stage.world.mend();
+    let verdict = stage.roll_back();
+    assert!(matches!(verdict, Verdict::RolledBack { .. }), "{verdict:?}");
+}
+
+/// What was under way is not done again where the guard would not have it any more.
+#[test]
+fn a_target_that_somebody_gave_traffic_is_not_switched_under_it() {
+    let stage = stage(Vec::new());
+    // `a` is drained, and its activation was about to begin.
+    stage.journal.dies(Write::After(6));
+    stage.run(&mut Script(rolling(ALL)));
+    stage.world.admits("a", Admission::Ready);
+    let accepting = Resume {
+        accept_drift: true,
+        ..stage.resumption()
+    };
+    let verdict = stage.resume(&mut Script(rolling(ALL)), accepting);
+    let Verdict::RolledBack { cause } = &verdict else {
+        panic!("{verdict:?}\n{}", stage.told())
+    };
+    assert_eq!(super::rule(cause), "activate-under-traffic");
 }
