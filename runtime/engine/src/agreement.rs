@@ -37,6 +37,21 @@ pub fn agreement(
     traits: &BalancerTraits,
     targets: &[Target],
 ) -> Result<(), String> {
+    let differences = disagreements(wanted, reading, traits, targets);
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(told(&differences))
+    }
+}
+
+/// Everything that differs, each a sentence.
+pub(crate) fn disagreements(
+    wanted: &Traffic,
+    reading: &Reading,
+    traits: &BalancerTraits,
+    targets: &[Target],
+) -> Vec<String> {
     let tolerance = tolerance(traits);
     let drains = traits.has("drains");
     let mut shown: HashMap<&str, &MemberState> = reading
@@ -75,11 +90,7 @@ pub fn agreement(
             phrase::percent(member.percent)
         )
     }));
-    if differences.is_empty() {
-        Ok(())
-    } else {
-        Err(told(&differences))
-    }
+    differences
 }
 
 /// Whether two shares are the same, where nothing is exactly nothing.

@@ -2,7 +2,9 @@
 
 mod effects;
 mod finish;
+mod layers;
 mod open;
+mod resume;
 mod steps;
 mod undoing;
 
@@ -17,13 +19,16 @@ use crate::{
     event::{Event, Observer, Verdict},
     executor::{Control, Executor, World},
     failure::{Code, Failure},
-    fleet::{Fleet, Mode, Work},
+    fleet::Fleet,
+    halt::Halt,
     interruption::Interruptions,
-    journal::{Intent, Journal, Origin},
+    journal::{Intent, Journal, Turn},
     operation::{Answer, Operation, Operations, Strategy},
-    points::{self, Points},
-    recorder::{Abandoned, Draft, Recorder},
+    points::Points,
+    recorder::{Abandoned, Recorder},
+    replay::Replay,
     rules::{Brief, Point},
+    signal::Signal,
     subject::{Name, Timestamp},
     trail::Trail,
 };
@@ -46,6 +51,14 @@ pub struct Deployment {
     /// The effect that is being done: still there where whoever waited for it did not.
     under_way: Option<Arc<Intent>>,
     failures: Failures,
+    /// What the record of another process has to tell still.
+    replay: Option<Box<Replay>>,
+    /// Why going on stopped, where it did.
+    halted: Option<Halt>,
+    /// Where it goes.
+    way: Turn,
+    /// Somebody wants no wait any more.
+    promoted: Option<Signal>,
 }
 
 /// Why something was not done.
@@ -105,6 +118,10 @@ impl Deployment {
             trail: Trail::default(),
             under_way: None,
             failures: Failures::default(),
+            replay: None,
+            halted: None,
+            way: Turn::Forth,
+            promoted: None,
         }
     }
 
@@ -115,7 +132,14 @@ impl Deployment {
     }
 
     async fn start(&mut self) -> Result<(), Stop> {
-        self.uninterrupted()?;
+        match &self.replay {
+            Some(replay) => {
+                if let Some((_, cause)) = replay.turn() {
+                    return Err(Stop::Failed(cause.clone()));
+                }
+            }
+            None => self.uninterrupted()?,
+        }
         self.observe().await?;
         if self.fleet.balanced() && self.found.iter().all(|world| world.reading.is_none()) {
             let message = "the load balancer did not say what it does; nothing was changed";
@@ -129,8 +153,12 @@ impl Deployment {
             });
         }
         self.take_out().await?;
-        let due = self.points.at(&self.fleet, Point::BeforeDeploy);
-        self.run_steps(due).await
+        loop {
+            let due = self.points.at(&self.fleet, Point::BeforeDeploy);
+            if !self.run_steps(due, &mut Vec::new()).await? {
+                return Ok(());
+            }
+        }
     }
 
     /// What is known of the targets; of what runs there nothing, before [`Deployment::begin`].
@@ -170,84 +198,6 @@ impl Deployment {
         ended.unwrap_or_else(|| Err(self.interruptions.stopped()))
     }
 
-    /// Passes one operation through the layers.
-    async fn pass(&mut self, operation: &Operation) -> Result<Answer, Stop> {
-        if let Some(Abandoned(failure)) = self.recorder.abandoned() {
-            return Err(Stop::Abandoned(failure.clone()));
-        }
-        self.give_up_waiting().await?;
-        let now = self.now();
-        if self.found.is_none() {
-            let message = "the deployment has not begun";
-            return Err(Stop::Failed(Failure::new(Code::Internal, message)));
-        }
-        self.listen();
-        if let Some(failure) = self.interruptions.call() {
-            return self.refuse(operation, failure).await;
-        }
-        let resolution = match self.fleet.resolve(operation, now) {
-            Err(refusal) => return self.refuse(operation, refusal).await,
-            Ok(Work::Answer(answer)) => {
-                let draft = Draft::note(operation.clone());
-                self.recorder.note(draft, Ok(answer.clone()), now).await?;
-                if let Operation::Begin { stage } = operation {
-                    self.tell(&Event::Stage(stage));
-                }
-                return Ok(answer);
-            }
-            Ok(Work::Do(resolution)) => resolution,
-        };
-        let due = self.points.before(&self.fleet, &resolution.effect);
-        if let Err(stop) = self.run_steps(due).await {
-            return match stop {
-                Stop::Failed(failure) => self.refuse(operation, failure).await,
-                stop @ Stop::Abandoned(_) => Err(stop),
-            };
-        }
-        let gained = points::gains(&self.fleet, &resolution.effect);
-        let steps = !self.fleet.rules().steps.is_empty();
-        let effect = steps.then(|| resolution.effect.clone());
-        let draft = Draft {
-            origin: Origin::Strategy,
-            operation: Some(operation.clone()),
-            effect: Some(resolution.effect),
-            undo: resolution.undo,
-            attempt: 1,
-        };
-        let done = self.execute(draft, Mode::Tolerant, false).await?;
-        let answer = done.result.map_err(Stop::Failed)?;
-        self.take_out().await?;
-        if let Some(effect) = effect {
-            let due = self.points.after(&self.fleet, &effect, &gained);
-            self.run_steps(due).await?;
-        }
-        Ok(answer)
-    }
-
-    /// Records that nothing was done, and why.
-    async fn refuse(&mut self, operation: &Operation, failure: Failure) -> Result<Answer, Stop> {
-        let draft = Draft::note(operation.clone());
-        let now = self.now();
-        self.recorder.note(draft, Err(failure.clone()), now).await?;
-        Err(Stop::Failed(failure))
-    }
-
-    /// Takes those that were left out, and are not proven, out of the traffic.
-    async fn take_out(&mut self) -> Result<(), Stop> {
-        let Some(resolution) = self.fleet.without_left_out() else {
-            return Ok(());
-        };
-        let draft = Draft {
-            origin: Origin::Host,
-            operation: None,
-            effect: Some(resolution.effect),
-            undo: resolution.undo,
-            attempt: 1,
-        };
-        let done = self.execute(draft, Mode::Strict, false).await?;
-        done.result.map(|_| ()).map_err(Stop::Failed)
-    }
-
     fn uninterrupted(&mut self) -> Result<(), Stop> {
         self.listen();
         self.interruptions
@@ -267,7 +217,11 @@ impl Deployment {
         self.executor.now()
     }
 
+    /// Tells whoever listens; what is told from a record was told before.
     fn tell(&self, event: &Event<'_>) {
+        if self.replay.as_ref().is_some_and(|replay| !replay.is_done()) {
+            return;
+        }
         self.recorder.tell(self.now(), event);
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     executor::World,
     failure::Failure,
     rules::Point,
+    signal::{Approvers, Signal},
     subject::{Name, Timestamp},
     traffic::{Reading, Traffic},
 };
@@ -73,20 +74,38 @@ pub enum Effect {
         candidate: BTreeSet<Name>,
         /// The targets it is compared with.
         baseline: BTreeSet<Name>,
+        /// When it began.
+        #[serde(default)]
+        since: Timestamp,
         /// When it is over.
         until: Timestamp,
     },
     /// Waits; without end where no end is given.
     Wait {
+        /// When it began: as long as it was paused since then, it ends later.
+        #[serde(default)]
+        since: Timestamp,
         /// A deadline, so that a wait that was cut off waits for what is left.
         until: Option<Timestamp>,
     },
-    /// Waits until enough operators approve.
+    /// Waits until enough operators approve. Done with a report that names them; see
+    /// [`Approvers::decision`].
     Approval {
         /// What they are asked.
         question: String,
+        /// Who may answer.
+        #[serde(default)]
+        approvers: Approvers,
+        /// When it was asked.
+        #[serde(default)]
+        since: Timestamp,
         /// When it is too late.
         until: Option<Timestamp>,
+    },
+    /// Waits until whoever paused the deployment, or somebody else, says `continue`.
+    Hold {
+        /// Who paused it, and why.
+        pause: Signal,
     },
     /// Runs one of the operator's steps.
     Step {
@@ -142,6 +161,9 @@ pub struct Report {
     /// What a step returned, what a watch saw (`kind`, `details`), what a drain cut off (`cut`).
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub value: Value,
+    /// What people outside said that had a part in how it went, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<Signal>,
 }
 
 impl Report {

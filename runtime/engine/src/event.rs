@@ -6,7 +6,9 @@ use crate::{
     effect::Effect,
     executor::Interruption,
     failure::Failure,
+    halt::Halt,
     journal::{Intent, Outcome},
+    signal::Signal,
     subject::{Name, Timestamp},
     traffic::Traffic,
 };
@@ -43,6 +45,11 @@ pub enum Verdict {
     Refused {
         /// Why.
         cause: Failure,
+    },
+    /// Going on with it stopped before anything was done or written: it is open as it was.
+    Halted {
+        /// Why.
+        halt: Halt,
     },
     /// It ended without having a say: the lease or the store was lost.
     Abandoned {
@@ -83,6 +90,15 @@ pub enum Event<'a> {
         /// Why.
         failure: &'a Failure,
     },
+    /// It goes on where another process stopped, after so many records.
+    Resumed {
+        /// How many there were.
+        records: u64,
+        /// What somebody changed meanwhile, each a sentence for a person.
+        drift: &'a [String],
+    },
+    /// Somebody paused it, let it go on, promoted, approved or rejected.
+    Heeded(&'a Signal),
     /// Someone asked to end it.
     Interrupted(&'a Interruption),
     /// Everything done is about to be taken back.

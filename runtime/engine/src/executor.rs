@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     effect::{Call, Effect, Report},
     failure::Failure,
+    signal::Signal,
     subject::{Name, Timestamp},
     traffic::Reading,
 };
@@ -42,6 +43,27 @@ pub struct World {
 }
 
 /// Acts on the world, or on a model of it.
+///
+/// All waiting is here, since here are the clock and the ear for people outside; the engine
+/// never polls. What was said and heeded goes into [`Report::signals`], so that the record tells
+/// it to whoever reads it again. A signal is spent once the outcome that shows it is in the
+/// record ([`crate::Event::Ended`]), not before: a process that dies in between leaves it to the
+/// next one, which does the effect again.
+///
+/// - [`Effect::Wait`] and [`Effect::Watch`] end at their deadline; at a `promote` (the report has
+///   the signal; a watch that had seen a breach fails all the same; a full one may come at any
+///   time, and ends the next wait at once); at an abort ([`Interruption::failure`]); and when a
+///   monitored target is no longer well. While a pause is in force their clock stands: they end
+///   as much later as there was a pause since they began (`since`), and the report has the signals. A
+///   deadline that is past ends them at once: it is absolute, so what was cut off waits for what
+///   is left.
+/// - [`Effect::Hold`] ends at a `continue`, which the report has; else like a wait, but for a
+///   promotion.
+/// - [`Effect::Approval`] ends as soon as [`crate::Approvers::decision`] says so of what was
+///   said to this very question (by [`Call::sequence`]); at its deadline with
+///   [`crate::Code::Timeout`]; else like a wait, but for a promotion.
+/// - [`Effect::AwaitHealthy`] and a drain heed an abort only. Nothing that takes something back
+///   ([`Call::undoing`]) heeds anybody.
 #[async_trait]
 pub trait Executor: Send {
     /// Reads every target and the load balancer. Changes nothing.
@@ -65,7 +87,17 @@ pub struct Interruption {
 }
 
 /// What people outside ask of a running deployment.
+///
+/// The engine asks at the beginning of each call of the strategy; everything that waits, waits
+/// in [`Executor::execute`].
 pub trait Control: Send + Sync {
     /// Whether someone asked to abort. Waits end by themselves: the executor listens too.
     fn interruption(&self) -> Option<Interruption>;
+
+    /// The pause that is in force, where one is: the next call of the strategy is held by an
+    /// [`Effect::Hold`] before anything of it happens. None again as soon as somebody said
+    /// `continue`.
+    fn pause(&self) -> Option<Signal> {
+        None
+    }
 }

@@ -3,6 +3,7 @@
 
 mod distribution;
 mod found;
+mod proof;
 mod refresh;
 mod resolve;
 mod serving;
@@ -18,6 +19,7 @@ pub(crate) use self::{
     distribution::Distribution,
     resolve::{Resolution, Work},
     settle::{Mode, Settled},
+    tolerance::summary,
 };
 use crate::{
     failure::{Code, Failure},

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::{
     executor::{Control, Interruption},
     failure::{Code, Failure},
+    journal::Outcome,
+    signal::Signal,
 };
 
 /// How many calls a strategy may still make after it was told to end: enough to pass the failure
@@ -45,20 +47,39 @@ impl Interruptions {
 
     /// The failure of a deployment that somebody asked to stop.
     pub(crate) fn failure(&self) -> Option<Failure> {
-        let Interruption { by, reason } = self.asked.as_ref()?;
-        let message = format!("{by} asked to stop the deployment: {reason}");
-        Some(Failure::new(Code::Interrupted, message))
+        self.asked.as_ref().map(Interruption::failure)
     }
 
-    /// Counts a call of the strategy. What it is to be answered, where it is not to happen.
-    pub(crate) fn call(&mut self) -> Option<Failure> {
+    /// Takes up what a record tells: somebody had asked to stop.
+    pub(crate) fn heard(&mut self, outcome: &Outcome) {
+        if self.asked.is_some() {
+            return;
+        }
+        let report = outcome.report.iter();
+        let parts = report.flat_map(|report| report.failure.iter().chain(report.failed.values()));
+        let mut failures = outcome.result.as_ref().err().into_iter().chain(parts);
+        self.asked = failures.find_map(Interruption::told_by);
+    }
+
+    /// The pause that is in force.
+    pub(crate) fn pause(&self) -> Option<Signal> {
+        self.control.pause()
+    }
+
+    /// Counts a call of the strategy.
+    pub(crate) fn called(&mut self) {
         self.calls += 1;
+        if self.asked.is_some() {
+            self.calls_after += 1;
+        }
+    }
+
+    /// What a call is to be answered, where it is not to happen.
+    pub(crate) fn refusal(&self) -> Option<Failure> {
         if self.calls > CALLS_MAX {
             return Some(endless());
         }
-        let failure = self.failure()?;
-        self.calls_after += 1;
-        Some(failure)
+        self.failure()
     }
 
     /// Whether the strategy does not take no for an answer.

@@ -26,6 +26,20 @@ pub enum Origin {
     /// The undo of the record with this sequence; where it takes several back in one, that of
     /// the oldest.
     Undo(u64),
+    /// The deployment takes another way from here on. Nothing is done; the outcome has why.
+    Turn(Turn),
+}
+
+/// The way that a deployment takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Turn {
+    /// Everything is taken back.
+    Back,
+    /// It stays as it stands.
+    Freeze,
+    /// It was frozen, and goes on: what failed last is tried again.
+    Forth,
 }
 
 /// What puts back what an effect replaced.

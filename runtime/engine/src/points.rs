@@ -43,6 +43,11 @@ impl Points {
         self.begun.insert(step);
     }
 
+    /// A person lets a step be run again that did not come to its end.
+    pub(crate) fn forget(&mut self, step: usize) {
+        self.begun.remove(&step);
+    }
+
     /// A step was done.
     pub(crate) fn succeeded(&mut self, step: usize) {
         self.done.insert(step);
@@ -69,11 +74,10 @@ impl Points {
         let targets = fleet
             .places()
             .filter(|place| fleet.state(*place).takes_part());
-        self.due(
-            fleet,
-            point,
-            &targets.map(|place| fleet.name(place).clone()).collect(),
-        )
+        let targets = targets.map(|place| fleet.name(place).clone()).collect();
+        let mut due = self.due(fleet, point, &targets);
+        due.retain(|due| !self.done.contains(&due.step));
+        due
     }
 
     /// Steps before the effect.

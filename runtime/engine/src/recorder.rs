@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
-    effect::Effect,
+    effect::{Effect, Report},
     event::{Event, Observer, Verdict},
     failure::{Code, Failure},
     journal::{Intent, Journal, JournalError, Origin, Outcome, Undo},
@@ -29,12 +29,20 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// For what has no effect.
+    /// For a call that has no effect.
     pub(crate) fn note(operation: Operation) -> Self {
         Self {
-            origin: Origin::Strategy,
             operation: Some(operation),
-            effect: None,
+            ..Self::of(Origin::Strategy, None)
+        }
+    }
+
+    /// For what changes nothing that lasts.
+    pub(crate) fn of(origin: Origin, effect: Option<Effect>) -> Self {
+        Self {
+            origin,
+            operation: None,
+            effect,
             undo: Undo::Nothing,
             attempt: 1,
         }
@@ -64,6 +72,11 @@ impl Recorder {
         self.abandoned.as_ref()
     }
 
+    /// How many records there are.
+    pub(crate) fn written(&self) -> u64 {
+        self.next.saturating_sub(1)
+    }
+
     pub(crate) fn tell(&self, at: Timestamp, event: &Event<'_>) {
         self.observer.event(at, event);
     }
@@ -82,6 +95,13 @@ impl Recorder {
         Ok(intent)
     }
 
+    /// Writes nothing from here on: the deployment is left as it is.
+    pub(crate) fn stop(&mut self, why: Failure) -> Abandoned {
+        let abandoned = Abandoned(why);
+        self.abandoned = Some(abandoned.clone());
+        abandoned
+    }
+
     /// Takes up a record that another process left without an outcome: it is this one's from
     /// here on.
     pub(crate) async fn take_up(
@@ -90,7 +110,7 @@ impl Recorder {
         now: Timestamp,
     ) -> Result<Intent, Abandoned> {
         self.check()?;
-        let attempt = intent.attempt + 1;
+        let attempt = intent.attempt.saturating_add(1);
         let intent = Intent {
             attempt,
             started: now,
@@ -98,6 +118,7 @@ impl Recorder {
         };
         let written = self.journal.begin(&intent).await;
         self.keep(written)?;
+        self.tell(now, &Event::Started(&intent));
         Ok(intent)
     }
 
@@ -113,22 +134,27 @@ impl Recorder {
         Ok(())
     }
 
-    /// Both, for what has no effect.
+    /// Both, for what has no effect, or was only looked at.
     pub(crate) async fn note(
         &mut self,
         draft: Draft,
         result: Result<Answer, Failure>,
+        report: Option<Report>,
         now: Timestamp,
     ) -> Result<(), Abandoned> {
         self.check()?;
         let intent = self.intent(draft, now);
         let outcome = Outcome {
             result,
-            report: None,
+            report,
             ended: now,
         };
         let written = self.journal.note(&intent, &outcome).await;
         self.keep(written)?;
+        // Taking another way has events of its own.
+        if matches!(intent.origin, Origin::Turn(_)) {
+            return Ok(());
+        }
         self.tell(now, &Event::Started(&intent));
         self.tell(now, &Event::Ended(&intent, &outcome));
         Ok(())
@@ -176,9 +202,7 @@ impl Recorder {
                 JournalError::LeaseLost { .. } => Code::Conflict,
                 JournalError::Store(_) => Code::Unavailable,
             };
-            let abandoned = Abandoned(Failure::new(code, error.to_string()));
-            self.abandoned = Some(abandoned.clone());
-            abandoned
+            self.stop(Failure::new(code, error.to_string()))
         })
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    signal::Approvers,
     subject::{Name, Release, Target},
     traffic::BalancerTraits,
 };
@@ -92,6 +93,9 @@ pub struct Rules {
     pub health: Health,
     /// A failure is undone at once; else the deployment freezes.
     pub automatic_rollback: bool,
+    /// Who may approve where a strategy asks for it.
+    #[serde(default)]
+    pub approvers: Approvers,
     /// In the order in which they are written.
     pub steps: Vec<StepRule>,
     /// What the load balancer can do; none where there is none.

@@ -12,5 +12,5 @@ pub use self::{
     fault::{Fault, Kind},
     journal::{MemoryJournal, Write},
     listen::{Asked, Silent},
-    world::{Deed, MemoryWorld},
+    world::{Death, Deed, MemoryWorld},
 };

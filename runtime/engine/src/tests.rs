@@ -1,13 +1,16 @@
 //! Whole deployments against a world in memory.
 
 mod bystanders;
+mod control;
 mod course;
 mod crashes;
+mod halts;
 mod misbehaviour;
 mod points;
 mod random;
 mod records;
 mod refusals;
+mod resumes;
 mod scripts;
 mod tolerance;
 mod undo;

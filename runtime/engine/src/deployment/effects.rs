@@ -11,10 +11,11 @@ use crate::{
     event::Event,
     failure::Failure,
     fleet::{Fleet, Mode, Settled},
-    journal::{Intent, Origin, Outcome, Undo},
+    journal::{Intent, Origin, Outcome},
     operation::Answer,
     points::Points,
     recorder::{Abandoned, Draft},
+    signal::{Signal, Wish},
     subject::Name,
 };
 
@@ -25,6 +26,15 @@ pub(super) struct Done {
     pub(super) failed: BTreeSet<Name>,
 }
 
+impl Done {
+    pub(super) fn cut_off() -> Self {
+        Self {
+            result: Err(super::open::cut_off()),
+            failed: BTreeSet::new(),
+        }
+    }
+}
+
 impl Deployment {
     pub(super) async fn execute(
         &mut self,
@@ -32,6 +42,9 @@ impl Deployment {
         mode: Mode,
         undoing: bool,
     ) -> Result<Done, Abandoned> {
+        if let Some(done) = self.recall(&draft, mode, undoing).await? {
+            return Ok(done);
+        }
         let intent = self.recorder.begin(draft, self.executor.now()).await?;
         let intent = Arc::new(intent);
         self.under_way = Some(intent.clone());
@@ -39,6 +52,17 @@ impl Deployment {
             Some(effect) => self.act(&intent, effect, undoing).await,
             None => Report::default(),
         };
+        self.conclude_effect(intent, report, mode).await
+    }
+
+    /// Lets the model follow what was done, and writes its outcome down.
+    pub(super) async fn conclude_effect(
+        &mut self,
+        intent: Arc<Intent>,
+        report: Report,
+        mode: Mode,
+    ) -> Result<Done, Abandoned> {
+        self.remember(&report);
         let settled = match &intent.effect {
             Some(effect) => self.follow(effect, &report, mode),
             None => Settled::nothing(),
@@ -51,6 +75,8 @@ impl Deployment {
         let ended = self.recorder.end(&intent, &outcome).await;
         self.under_way = None;
         if ended.is_ok() {
+            let signals = outcome.report.iter().flat_map(|report| &report.signals);
+            signals.for_each(|signal| self.tell(&Event::Heeded(signal)));
             self.report(&intent, &settled);
         }
         self.trail.add(Arc::unwrap_or_clone(intent), Some(&outcome));
@@ -64,18 +90,20 @@ impl Deployment {
 
     /// What is known of the world, from the world itself.
     pub(super) async fn observe(&mut self) -> Result<(), Stop> {
-        let draft = Draft {
-            origin: Origin::Host,
-            operation: None,
-            effect: Some(Effect::Observe),
-            undo: Undo::Nothing,
-            attempt: 1,
-        };
+        let draft = Draft::of(Origin::Host, Some(Effect::Observe));
         let done = self.execute(draft, Mode::Strict, false).await?;
         done.result.map(|_| ()).map_err(Stop::Failed)
     }
 
-    async fn act(&mut self, intent: &Intent, effect: &Effect, undoing: bool) -> Report {
+    /// Keeps what people outside said that holds for what comes.
+    pub(super) fn remember(&mut self, report: &Report) {
+        let full = |signal: &&Signal| signal.wish == Wish::Promote { full: true };
+        if let Some(signal) = report.signals.iter().find(full) {
+            self.promoted = Some(signal.clone());
+        }
+    }
+
+    pub(super) async fn act(&mut self, intent: &Intent, effect: &Effect, undoing: bool) -> Report {
         let mut monitored = BTreeMap::new();
         let waiting = match effect {
             Effect::Observe => {
@@ -87,8 +115,12 @@ impl Deployment {
                     Err(failure) => Report::failed(failure),
                 };
             }
-            Effect::Wait { until } | Effect::Approval { until, .. } => Some(*until),
+            Effect::Wait { until, .. } | Effect::Approval { until, .. } => Some(*until),
             Effect::Watch { until, .. } => Some(Some(*until)),
+            Effect::Hold { pause } => {
+                self.tell(&Event::Heeded(pause));
+                Some(None)
+            }
             _ => None,
         };
         if let Some(until) = waiting {
@@ -127,6 +159,7 @@ impl Deployment {
                     | Effect::Wait { .. }
                     | Effect::Watch { .. }
                     | Effect::Approval { .. }
+                    | Effect::Hold { .. }
             )
         );
         for (place, proven) in settled

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::{Deployment, Stop};
 use crate::{
     differences, ending,
     event::{Event, Verdict},
     failure::Failure,
+    journal::Turn,
     recorder::Abandoned,
     rules::Point,
     subject::Name,
@@ -17,14 +20,28 @@ impl Deployment {
     /// Checks the end, runs the steps after the deployment, takes back what failed, and closes
     /// the record. `result` is what the strategy, or [`Deployment::begin`], ended with.
     pub async fn finish(&mut self, result: Result<(), Failure>) -> Verdict {
-        let concluded = match self.complete(result).await {
-            Ok(()) => Ok(Verdict::Succeeded {
-                left_out: self.fleet.left_out(),
-            }),
-            Err(Stop::Failed(failure)) => self.conclude(failure).await,
-            Err(Stop::Abandoned(failure)) => Err(Abandoned(failure)),
+        let turned = self.replay.as_ref().and_then(|replay| replay.turn());
+        let concluded = match turned.cloned() {
+            Some((way, cause)) => self.go_on(way, cause).await,
+            None => match self.complete(result).await {
+                Ok(()) => Ok(Verdict::Succeeded {
+                    left_out: self.fleet.left_out(),
+                }),
+                Err(Stop::Failed(failure)) => self.conclude(failure).await,
+                Err(Stop::Abandoned(failure)) => Err(Abandoned(failure)),
+            },
         };
         self.close(concluded).await
+    }
+
+    /// The way that the deployment had turned to when it was cut off.
+    async fn go_on(&mut self, way: Turn, cause: Failure) -> Result<Verdict, Abandoned> {
+        let records = self.replay.take().into_iter();
+        let records = records.flat_map(|replay| replay.into_records());
+        match way {
+            Turn::Freeze => self.go_freeze(records, cause).await,
+            Turn::Back | Turn::Forth => self.go_back(records, cause).await,
+        }
     }
 
     /// Writes the verdict down.
@@ -35,7 +52,10 @@ impl Deployment {
                 Ok(()) => verdict,
                 Err(Abandoned(cause)) => Verdict::Abandoned { cause },
             },
-            Err(Abandoned(cause)) => Verdict::Abandoned { cause },
+            Err(Abandoned(cause)) => match self.halted.take() {
+                Some(halt) => Verdict::Halted { halt },
+                None => Verdict::Abandoned { cause },
+            },
         };
         self.tell(&Event::Closed(&verdict));
         verdict
@@ -46,20 +66,47 @@ impl Deployment {
             return Err(Stop::Abandoned(failure.clone()));
         }
         self.give_up_waiting().await?;
+        // What failed before it changed anything relies on nothing.
+        if result.is_ok() || !self.trail.is_empty() {
+            self.arrive().await?;
+        }
+        if result.is_err() {
+            self.nothing_left()?;
+        }
         result.map_err(Stop::Failed)?;
-        self.uninterrupted()?;
-        self.failures
-            .ignored()
-            .map_or(Ok(()), |failure| Err(Stop::Failed(failure)))?;
-        ending::check(&self.fleet).map_err(Stop::Failed)?;
-        // All traffic is on the release now, also where no operation brought it there.
-        let due = self.points.rest(&self.fleet);
-        self.run_steps(due).await?;
-        let due = self.points.at(&self.fleet, Point::AfterDeploy);
-        self.run_steps(due).await
+        loop {
+            if self.replay.is_none() {
+                self.uninterrupted()?;
+            }
+            self.failures
+                .ignored()
+                .map_or(Ok(()), |failure| Err(Stop::Failed(failure)))?;
+            ending::check(&self.fleet).map_err(Stop::Failed)?;
+            // All traffic is on the release now, also where no operation brought it there.
+            let mut due = self.points.rest(&self.fleet);
+            due.extend(self.points.at(&self.fleet, Point::AfterDeploy));
+            if self.run_steps(due, &mut Vec::new()).await? {
+                continue;
+            }
+            if self.replay.is_none() {
+                return Ok(());
+            }
+            if !self.arrive().await? {
+                self.nothing_left()?;
+            }
+        }
+    }
+
+    /// Stops where the record goes on, and nobody asks for what it has.
+    fn nothing_left(&mut self) -> Result<(), Abandoned> {
+        match self.replay.as_ref().and_then(|replay| replay.left_over()) {
+            Some(halt) => Err(self.halt(halt)),
+            None => Ok(()),
+        }
     }
 
     async fn conclude(&mut self, cause: Failure) -> Result<Verdict, Abandoned> {
+        self.nothing_left()?;
         if self.trail.is_empty() {
             return Ok(Verdict::Refused { cause });
         }
@@ -70,7 +117,11 @@ impl Deployment {
         self.undo(cause).await
     }
 
-    async fn freeze(&mut self, cause: Failure) -> Result<Verdict, Abandoned> {
+    pub(super) async fn freeze(&mut self, cause: Failure) -> Result<Verdict, Abandoned> {
+        if self.way != Turn::Freeze {
+            let why = Err(cause.clone());
+            self.turn(Turn::Freeze, why, Value::Null).await?;
+        }
         let mut differences = match self.look().await? {
             Ok(differences) => differences,
             Err(failure) => {
@@ -84,7 +135,8 @@ impl Deployment {
         differences.extend(steps);
         let id = &self.fleet.brief().id;
         differences.push(format!(
-            "nothing was taken back by itself; `runtime rollback {id}` takes back what can be"
+            "nothing was taken back by itself; `runtime rollback {id}` takes back what can be, \
+             and `runtime resume {id}` tries what failed again"
         ));
         Ok(Verdict::Frozen { cause, differences })
     }

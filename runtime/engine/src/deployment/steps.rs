@@ -11,12 +11,26 @@ use crate::{
 };
 
 impl Deployment {
-    /// Runs them in order, and stops at the first that fails.
-    pub(super) async fn run_steps(&mut self, due: Vec<Due>) -> Result<(), Stop> {
+    /// Runs them in order, and stops at the first that fails. `ran` were run already. Whether it
+    /// stopped because the record ends here and the model may have changed: what is due must be
+    /// asked anew then.
+    pub(super) async fn run_steps(
+        &mut self,
+        due: Vec<Due>,
+        ran: &mut Vec<usize>,
+    ) -> Result<bool, Stop> {
         for due in due {
+            let step = due.step;
+            if ran.contains(&step) {
+                continue;
+            }
+            if self.arrive().await? {
+                return Ok(true);
+            }
             self.run_step(due).await?;
+            ran.push(step);
         }
-        Ok(())
+        Ok(false)
     }
 
     pub(super) async fn run_step(&mut self, due: Due) -> Result<(), Stop> {
@@ -29,8 +43,15 @@ impl Deployment {
             targets,
         } = due;
         let undoing = matches!(point, Point::BeforeRollback | Point::AfterRollback);
-        if !undoing {
-            self.uninterrupted()?;
+        if !undoing && self.replay.is_none() {
+            self.listen();
+            if let Some(failure) = self.interruptions.failure() {
+                let draft = Draft::of(Origin::Step, None);
+                let now = self.now();
+                let result = Err(failure.clone());
+                self.recorder.note(draft, result, None, now).await?;
+                return Err(Stop::Failed(failure));
+            }
         }
         let rule = &self.fleet.rules().steps[step];
         let name = rule.name.clone();

@@ -26,6 +26,7 @@ type Troubles = BTreeMap<(u64, bool), String>;
 impl Deployment {
     /// Takes everything back, and says what is not as it was.
     pub(super) async fn undo(&mut self, cause: Failure) -> Result<Verdict, Abandoned> {
+        self.turn_back(&cause).await?;
         self.tell(&Event::Undoing { cause: &cause });
         let mut differences = self.rollback_steps(Point::BeforeRollback).await?;
         let troubles = self.walk().await?;

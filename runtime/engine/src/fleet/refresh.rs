@@ -27,7 +27,7 @@ impl Fleet {
         Ok(Answer::Done)
     }
 
-    fn refresh(&mut self, world: &World) {
+    pub(crate) fn refresh(&mut self, world: &World) {
         let release = self.release().clone();
         for (name, found) in &world.targets {
             let Some(place) = self.place(name.as_str()) else {

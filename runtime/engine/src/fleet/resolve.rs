@@ -65,19 +65,31 @@ impl Fleet {
                 candidate,
                 baseline,
                 duration_ms,
-            } => self.watch(candidate, baseline, now.after_ms(*duration_ms)),
+            } => self.watch(candidate, baseline, now, *duration_ms),
             Operation::Wait { duration_ms } => {
                 let until = Self::deadline(now, *duration_ms);
-                Ok(Work::Do(Resolution::passing(Effect::Wait { until })))
+                Ok(Work::Do(Resolution::passing(Effect::Wait {
+                    since: now,
+                    until,
+                })))
             }
             Operation::Approval {
                 question,
                 timeout_ms,
             } => {
                 let until = Self::deadline(now, *timeout_ms);
+                let approvers = self.rules().approvers.clone();
+                if approvers.is_empty() {
+                    let message = format!(
+                        "nobody can approve \"{question}\"; name who may under `approvals`"
+                    );
+                    return Err(Failure::new(Code::Invalid, message));
+                }
                 let question = question.clone();
                 Ok(Work::Do(Resolution::passing(Effect::Approval {
                     question,
+                    approvers,
+                    since: now,
                     until,
                 })))
             }
@@ -271,7 +283,8 @@ impl Fleet {
         &self,
         candidate: &[Name],
         baseline: &[Name],
-        until: Timestamp,
+        since: Timestamp,
+        duration_ms: u64,
     ) -> Result<Work, Failure> {
         let candidate = self.set(&self.concerned(candidate)?);
         let baseline = self.set(&self.concerned(baseline)?);
@@ -284,7 +297,8 @@ impl Fleet {
         Ok(Work::Do(Resolution::passing(Effect::Watch {
             candidate,
             baseline,
-            until,
+            since,
+            until: since.after_ms(duration_ms),
         })))
     }
 

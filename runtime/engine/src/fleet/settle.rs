@@ -88,9 +88,10 @@ impl Fleet {
             Effect::ReadTraffic => self.traffic_read(report),
             Effect::Apply { .. } => self.applied(effect, report),
             Effect::AwaitHealthy { releases, .. } => self.checked(releases, report),
-            Effect::Watch { .. } | Effect::Wait { .. } | Effect::Approval { .. } => {
-                self.waited(effect, report)
-            }
+            Effect::Watch { .. }
+            | Effect::Wait { .. }
+            | Effect::Approval { .. }
+            | Effect::Hold { .. } => self.waited(effect, report),
             Effect::Step { .. } | Effect::UndoStep { .. } => {
                 whole(report)?;
                 each_of(self, report, |_| true)
@@ -158,6 +159,12 @@ impl Fleet {
             self.doubt = None;
             return Ok(Answer::Done);
         };
+        for (name, failure) in &report.failed {
+            // It was found to be ill before it could get any traffic.
+            if let (Code::Unhealthy, Some(place)) = (&failure.code, self.place(name.as_str())) {
+                self.states[place].proven = false;
+            }
+        }
         self.doubt = Some(wanted);
         if let Some(reading) = &report.reading {
             self.resolve_doubt(reading);
@@ -244,6 +251,12 @@ impl Fleet {
             return Err(Trouble::Whole(failure));
         }
         whole(report)?;
+        if let Effect::Approval { approvers, .. } = effect
+            && !approvers.satisfied(report)
+        {
+            let message = "fewer approved than it takes";
+            return Err(Trouble::Whole(Failure::new(Code::Rejected, message)));
+        }
         Ok(match effect {
             Effect::Watch { .. } => Answer::Verdict {
                 kind: report.value["kind"].as_str().unwrap_or("passed").to_owned(),

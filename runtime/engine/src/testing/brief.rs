@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     rules::{Brief, Count, Health, Purpose, Rules},
+    signal::Approvers,
     subject::{Name, Release, Target},
     traffic::BalancerTraits,
 };
@@ -28,6 +29,7 @@ pub fn rules() -> Rules {
             timeout_ms: 60_000,
         },
         automatic_rollback: true,
+        approvers: Approvers::default(),
         steps: Vec::new(),
         balancer: Some(BalancerTraits {
             names: vec!["shares".into(), "drains".into(), "weight-steps=256".into()],

@@ -21,6 +21,7 @@ pub enum Kind {
     Watch,
     Wait,
     Approval,
+    Hold,
     Step,
     UndoStep,
 }
@@ -108,6 +109,7 @@ pub(super) fn kind(effect: &Effect) -> Kind {
         Effect::Watch { .. } => Kind::Watch,
         Effect::Wait { .. } => Kind::Wait,
         Effect::Approval { .. } => Kind::Approval,
+        Effect::Hold { .. } => Kind::Hold,
         Effect::Step { .. } => Kind::Step,
         Effect::UndoStep { .. } => Kind::UndoStep,
     }

@@ -1,10 +1,11 @@
 //! Who listens, and who asks to stop.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
     event::{Event, Observer},
     executor::{Control, Interruption},
+    signal::Signal,
     subject::Timestamp,
 };
 
@@ -19,28 +20,40 @@ impl Observer for Silent {
 /// Asks for nothing until told to.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
-    interruption: Arc<Mutex<Option<Interruption>>>,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    interruption: Option<Interruption>,
+    pause: Option<Signal>,
 }
 
 impl Asked {
     /// Asks for the end of the deployment.
     pub fn abort(&self) {
-        let interruption = Interruption {
+        self.lock().interruption = Some(Interruption {
             by: "alice".into(),
             reason: "enough".into(),
-        };
-        *self
-            .interruption
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(interruption);
+        });
+    }
+
+    /// Pauses the deployment, or lets it go on.
+    pub fn pause(&self, pause: Option<Signal>) {
+        self.lock().pause = pause;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Control for Asked {
     fn interruption(&self) -> Option<Interruption> {
-        self.interruption
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock().interruption.clone()
+    }
+
+    fn pause(&self) -> Option<Signal> {
+        self.lock().pause.clone()
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     executor::{Executor, Installed, TargetState, World},
     failure::{Code, Failure},
     rules::Brief,
+    signal::Signal,
     subject::{Name, Target, Timestamp},
     traffic::{Admission, Traffic},
 };
@@ -27,6 +28,17 @@ pub struct Deed {
     pub effect: Effect,
     /// In which circumstances.
     pub call: Call,
+}
+
+/// When a process dies, by how often it asked for anything, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// Nothing of it was done.
+    Before(usize),
+    /// It was done on the first half of its targets.
+    Halfway(usize),
+    /// All of it was done.
+    After(usize),
 }
 
 /// A world in memory; clones share it.
@@ -48,8 +60,15 @@ struct Inner {
     ill: BTreeSet<(Name, Name)>,
     /// What falls ill in the wait of that number.
     ill_in_wait: BTreeMap<usize, Vec<(Name, Name)>>,
-    waits: usize,
+    /// What is said in the wait of that number.
+    said_in_wait: BTreeMap<usize, Vec<Signal>>,
+    /// The records of the waits so far: one that is done again has the number that it had.
+    waits: Vec<u64>,
     aborts_in_wait: Option<(usize, Asked)>,
+    /// How often it was asked for anything.
+    asked: usize,
+    dies: Option<Death>,
+    controls: Option<Asked>,
     unreachable: BTreeSet<Name>,
     faults: Vec<(Fault, usize)>,
     deeds: Vec<Deed>,
@@ -75,8 +94,12 @@ impl MemoryWorld {
             proven: BTreeSet::new(),
             ill: BTreeSet::new(),
             ill_in_wait: BTreeMap::new(),
-            waits: 0,
+            said_in_wait: BTreeMap::new(),
+            waits: Vec::new(),
             aborts_in_wait: None,
+            asked: 0,
+            dies: None,
+            controls: None,
             unreachable: BTreeSet::new(),
             faults: Vec::new(),
             deeds: Vec::new(),
@@ -171,6 +194,41 @@ impl MemoryWorld {
             .push((target.into(), release.into()));
     }
 
+    /// The release falls ill on the target now, and whoever relies on its proof is wrong.
+    pub fn falls_ill_now(&self, target: &str, release: &str) {
+        let mut inner = self.lock();
+        inner.ill.insert((target.into(), release.into()));
+        inner.proven.remove(target);
+    }
+
+    /// Somebody changes by hand whether a target gets its part.
+    pub fn admits(&self, target: &str, admission: Admission) {
+        let mut inner = self.lock();
+        inner.traffic.admissions.insert(target.into(), admission);
+    }
+
+    /// Somebody says something in the wait of that number; a pause is one, and so is an
+    /// approval.
+    pub fn says(&self, wait: usize, signal: Signal) {
+        let mut inner = self.lock();
+        inner.said_in_wait.entry(wait).or_default().push(signal);
+    }
+
+    /// Whoever says `continue` ends the pause there.
+    pub fn controls(&self, asked: &Asked) {
+        self.lock().controls = Some(asked.clone());
+    }
+
+    /// Lets the process die at something that it asks for: it gets no answer.
+    pub fn dies(&self, death: Option<Death>) {
+        self.lock().dies = death;
+    }
+
+    /// How often it was asked for anything.
+    pub fn asked(&self) -> usize {
+        self.lock().asked
+    }
+
     /// Somebody asks to stop in the wait of that number.
     pub fn aborts(&self, wait: usize, asked: &Asked) {
         self.lock().aborts_in_wait = Some((wait, asked.clone()));
@@ -245,6 +303,9 @@ impl MemoryWorld {
 #[async_trait]
 impl Executor for MemoryWorld {
     async fn observe(&mut self) -> Result<World, Failure> {
+        if self.lock().meets().is_some() {
+            return std::future::pending().await;
+        }
         let mut inner = self.lock();
         let broken = inner.broken(&Effect::Observe);
         if let Some(fault) = broken.into_iter().find(|fault| fault.targets.is_empty()) {
@@ -268,8 +329,13 @@ impl Executor for MemoryWorld {
     }
 
     async fn execute(&mut self, effect: &Effect, call: &Call) -> Report {
-        let (report, hangs) = self.lock().execute(effect, call);
-        if hangs {
+        let death = self.lock().meets();
+        let (report, hangs) = match death {
+            Some(Death::Before(_)) => (Report::default(), true),
+            Some(Death::Halfway(_)) => self.lock().execute(&half(effect), call),
+            Some(Death::After(_)) | None => self.lock().execute(effect, call),
+        };
+        if hangs || death.is_some() {
             return std::future::pending().await;
         }
         report
@@ -278,6 +344,37 @@ impl Executor for MemoryWorld {
     fn now(&self) -> Timestamp {
         Timestamp(self.lock().now)
     }
+}
+
+impl Inner {
+    /// The death that is met now.
+    fn meets(&mut self) -> Option<Death> {
+        let number = self.asked;
+        self.asked += 1;
+        self.dies.filter(|death| {
+            let (Death::Before(at) | Death::Halfway(at) | Death::After(at)) = death;
+            *at == number
+        })
+    }
+}
+
+/// The effect on the first half of its targets.
+fn half(effect: &Effect) -> Effect {
+    let mut effect = effect.clone();
+    match &mut effect {
+        Effect::Install { targets, .. }
+        | Effect::Remove { targets, .. }
+        | Effect::Deactivate { targets } => {
+            let half = targets.len() / 2;
+            *targets = std::mem::take(targets).into_iter().take(half).collect();
+        }
+        Effect::Activate { releases } => {
+            let half = releases.len() / 2;
+            *releases = std::mem::take(releases).into_iter().take(half).collect();
+        }
+        _ => {}
+    }
+    effect
 }
 
 fn unreachable() -> Failure {

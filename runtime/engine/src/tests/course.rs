@@ -211,6 +211,8 @@ fn whoever_listens_hears_of_it_in_order() {
                 Event::Waiting { until, .. } => format!("waiting {}", until.is_some()),
                 Event::LeftOut { target, .. } => format!("without {target}"),
                 Event::Interrupted(interruption) => format!("stop, says {}", interruption.by),
+                Event::Resumed { records, .. } => format!("resumed {records}"),
+                Event::Heeded(signal) => format!("heeded {}", signal.by),
                 Event::Undoing { .. } => "undoing".to_owned(),
                 Event::Closed(verdict) => format!("{verdict:?}")[..10].to_owned(),
             };
@@ -241,7 +243,7 @@ fn whoever_listens_hears_of_it_in_order() {
         "started 1, ended 1, started 2, ended 2, stage one, started 3, ended 3, started 4, \
          ended 4, web Draining, started 5, ended 5, started 6, ended 6, a true, started 7, \
          ended 7, web Ready, started 8, waiting true, ended 8, stop, says alice, undoing, \
-         started 9, ended 9, web Draining, started 10, ended 10, started 11, ended 11, a true, \
-         started 12, ended 12, web Ready, started 13, ended 13, started 14, ended 14, RolledBack"
+         started 10, ended 10, web Draining, started 11, ended 11, started 12, ended 12, a true, \
+         started 13, ended 13, web Ready, started 14, ended 14, started 15, ended 15, RolledBack"
     );
 }

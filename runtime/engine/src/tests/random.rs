@@ -1,13 +1,15 @@
 //! Random faults, from seeds that repeat them: whatever happens, the end is all new, all old,
 //! or stuck with the differences said, and no promise is broken on the way.
 
+use futures::executor::block_on;
+
 use super::{
     Stage,
     course::all,
     scripts::{Careless, Script},
 };
 use crate::{
-    Count, Name, Operation, Point, Share, StepRule, Verdict,
+    Count, Halt, Name, Operation, Point, Share, StepRule, Strategy, Verdict,
     testing::{Fault, Kind, Write},
 };
 
@@ -103,25 +105,13 @@ fn run(seed: u64) -> &'static str {
         3 => stage.world.aborts(random.below(4), &stage.asked),
         _ => {}
     }
-    if random.chance(4) {
+    if random.chance(3) {
         stage.journal.dies(Write::After(random.below(60)));
     }
     let before = stage.snapshot();
-    let mut verdict = if random.chance(2) {
-        stage.run(&mut Careless::new(calls))
-    } else {
-        stage.run(&mut Script(calls))
-    };
-    while matches!(verdict, Verdict::Abandoned { .. }) {
-        stage.journal.revive();
-        if random.chance(2) {
-            let write = stage.journal.writes() + random.below(30);
-            stage.journal.dies(Write::Before(write));
-        }
-        verdict = stage.roll_back_with_death();
-    }
-    stage.journal.revive();
     let run = format!("seed {seed}, {name}");
+    let verdict = carry_through(&mut random, &stage, &calls, &run);
+    stage.journal.revive();
     check(&stage, &before, &verdict, &run);
     let end = kind(&verdict);
     if matches!(verdict, Verdict::Stuck { .. }) {
@@ -129,6 +119,37 @@ fn run(seed: u64) -> &'static str {
         assert_eq!(stage.snapshot(), before, "{run}, tried again");
     }
     end
+}
+
+/// From the beginning to an end, however often the process dies.
+fn carry_through(random: &mut Random, stage: &Stage, calls: &[Operation], run: &str) -> Verdict {
+    let careless = random.chance(2);
+    let mut verdict = stage.run(&mut *strategy(calls, careless));
+    let forth = random.chance(2);
+    while matches!(verdict, Verdict::Abandoned { .. } | Verdict::Halted { .. }) {
+        let halted = matches!(verdict, Verdict::Halted { .. });
+        stage.journal.revive();
+        if random.chance(2) {
+            let write = stage.journal.writes() + random.below(30);
+            stage.journal.dies(Write::Before(write));
+        }
+        verdict = if forth && !halted {
+            let mut deployment = stage.resuming(stage.resumption());
+            let verdict = block_on(deployment.run(&mut *strategy(calls, careless)));
+            stage.assert_promises(&verdict);
+            verdict
+        } else {
+            stage.roll_back_with_death()
+        };
+        let same = !matches!(
+            &verdict,
+            Verdict::Halted {
+                halt: Halt::Differs { .. }
+            }
+        );
+        assert!(same, "{run}: {verdict:?}\n{}", stage.told());
+    }
+    verdict
 }
 
 /// Once the world is whole again, it goes back to the end.
@@ -152,6 +173,14 @@ fn try_again(stage: &Stage, run: &str) {
         "{run}: {verdict:?}\n{}",
         stage.told()
     );
+}
+
+fn strategy(calls: &[Operation], careless: bool) -> Box<dyn Strategy> {
+    if careless {
+        Box::new(Careless::new(calls.to_vec()))
+    } else {
+        Box::new(Script(calls.to_vec()))
+    }
 }
 
 fn step(at: Point, each: bool) -> StepRule {
@@ -225,7 +254,7 @@ fn kind(verdict: &Verdict) -> &'static str {
         Verdict::RolledBack { .. } => "rolled back",
         Verdict::Stuck { .. } => "stuck",
         Verdict::Refused { .. } => "refused",
-        Verdict::Frozen { .. } | Verdict::Abandoned { .. } => "neither",
+        Verdict::Frozen { .. } | Verdict::Halted { .. } | Verdict::Abandoned { .. } => "neither",
     }
 }
 
@@ -281,7 +310,9 @@ fn check(stage: &Stage, before: &Snapshot, verdict: &Verdict, run: &str) {
                 }
             }
         }
-        Verdict::Frozen { .. } | Verdict::Abandoned { .. } => panic!("{run}: {verdict:?}"),
+        Verdict::Frozen { .. } | Verdict::Halted { .. } | Verdict::Abandoned { .. } => {
+            panic!("{run}: {verdict:?}")
+        }
     }
     stage.assert_no_new_traffic();
 }
@@ -296,4 +327,94 @@ fn all_new_all_old_or_stuck_with_the_differences() {
     for end in ["succeeded", "rolled back", "stuck", "refused"] {
         assert!(ends.get(end).is_some_and(|count| *count > 20), "{ends:?}");
     }
+}
+
+/// A fleet, and what is asked of it; nothing goes wrong but what always does.
+fn steady(random: &mut Random) -> (Stage, Vec<Operation>, bool) {
+    let mut stages = all();
+    let (_, stage, script) = stages.remove(random.below(stages.len()));
+    let mut brief = (*stage.brief).clone();
+    if random.chance(2) {
+        brief.rules.tolerate = Count::Number(1);
+        stage.world.minimum(1);
+    }
+    brief.rules.automatic_rollback = !random.chance(4);
+    let points = [
+        Point::BeforeDeploy,
+        Point::BeforeActivate,
+        Point::BeforeTraffic,
+        Point::AfterTraffic,
+        Point::AfterDeploy,
+        Point::BeforeRollback,
+    ];
+    let steps = points.iter().filter(|_| random.chance(2));
+    let steps: Vec<Point> = steps.copied().collect();
+    brief.rules.steps = steps.iter().map(|at| step(*at, random.chance(2))).collect();
+    let stage = Stage::new(brief, stage.world);
+    let calls = match random.below(3) {
+        0 => script.0,
+        1 => nonsense(random, &stage),
+        // Some of it forgotten.
+        _ => script.0.into_iter().filter(|_| !random.chance(8)).collect(),
+    };
+    let target = pick(random, &stage);
+    let careless = random.chance(2);
+    match random.below(4) {
+        0 => stage.world.ill(target.as_str(), "v2", true),
+        1 => stage
+            .world
+            .fault(Fault::new(Kind::Install).always().on(&[target.as_str()])),
+        // It leaves in doubt what runs there: whoever goes on reads that back.
+        2 if !careless => stage
+            .world
+            .fault(Fault::new(Kind::Activate).always().on(&[target.as_str()])),
+        _ => {}
+    }
+    (stage, calls, careless)
+}
+
+/// Cut off at random and gone on with, up to four times over: the same verdict, world and calls.
+#[test]
+fn cut_off_or_not_it_ends_the_same() {
+    let mut cuts = 0;
+    for seed in 0..SEEDS {
+        let mut random = Random(seed);
+        let (whole, calls, careless) = steady(&mut random);
+        let uncut = whole.run(&mut *strategy(&calls, careless));
+        let (stage, ..) = steady(&mut Random(seed));
+        let mut times = random.below(4);
+        let mut next = |stage: &Stage| {
+            stage.journal.revive();
+            if let Some(left) = times.checked_sub(1) {
+                times = left;
+                let write = stage.journal.writes() + random.below(whole.journal.writes());
+                stage.journal.dies(if random.chance(2) {
+                    Write::Before(write)
+                } else {
+                    Write::After(write)
+                });
+            }
+        };
+        next(&stage);
+        let mut verdict = stage.run(&mut *strategy(&calls, careless));
+        while matches!(verdict, Verdict::Abandoned { .. }) {
+            cuts += 1;
+            next(&stage);
+            let mut deployment = stage.resuming(stage.resumption());
+            verdict = block_on(deployment.run(&mut *strategy(&calls, careless)));
+            stage.assert_promises(&verdict);
+        }
+        if let Verdict::Stuck { cause: uncut, .. } = &uncut {
+            // Reading back tells who goes on what is in doubt to whoever was not cut off.
+            let (Verdict::Stuck { cause, .. } | Verdict::RolledBack { cause }) = &verdict else {
+                panic!("seed {seed}: {verdict:?}\n{}", stage.told())
+            };
+            assert_eq!(cause, uncut, "seed {seed}");
+            continue;
+        }
+        assert_eq!(verdict, uncut, "seed {seed}\n{}", stage.told());
+        assert_eq!(stage.snapshot(), whole.snapshot(), "seed {seed}");
+        stage.assert_no_new_traffic();
+    }
+    assert!(cuts > SEEDS / 2, "{cuts}");
 }

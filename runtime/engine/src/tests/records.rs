@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::course::all;
 use crate::{
-    Admission, Answer, Code, Effect, Failure, Installed, Interruption, MemberState, Operation,
-    Origin, Point, Reading, Record, Report, Share, TargetState, Timestamp, Traffic, Undo, Verdict,
-    World,
+    Admission, Answer, Approvers, Code, Effect, Failure, Halt, Installed, Interruption,
+    MemberState, Operation, Origin, Point, Reading, Record, Report, Share, Signal, TargetState,
+    Timestamp, Traffic, Turn, Undo, Verdict, Wanted, Wish, World,
     testing::{Fault, Kind, brief},
 };
 
@@ -29,6 +29,14 @@ fn traffic() -> Traffic {
     Traffic {
         shares,
         admissions: admissions.into(),
+    }
+}
+
+fn pause() -> Signal {
+    Signal {
+        wish: Wish::Pause,
+        by: "alice".into(),
+        reason: "lunch".into(),
     }
 }
 
@@ -70,16 +78,27 @@ fn effects() {
         Effect::Watch {
             candidate: targets(),
             baseline: targets(),
+            since: Timestamp(3),
             until: Timestamp(7),
         },
-        Effect::Wait { until: None },
         Effect::Wait {
+            since: Timestamp(3),
+            until: None,
+        },
+        Effect::Wait {
+            since: Timestamp(3),
             until: Some(Timestamp(u64::MAX)),
         },
         Effect::Approval {
             question: "go?".into(),
+            approvers: Approvers {
+                by: ["bob".into()].into(),
+                needed: 1,
+            },
+            since: Timestamp(3),
             until: None,
         },
+        Effect::Hold { pause: pause() },
         Effect::Step {
             step: 1,
             point: Point::BeforeTraffic,
@@ -158,6 +177,8 @@ fn origins_and_undos() {
         Origin::Step,
         Origin::Host,
         Origin::Undo(7),
+        Origin::Turn(Turn::Back),
+        Origin::Turn(Turn::Forth),
     ] {
         round(&origin);
     }
@@ -209,6 +230,13 @@ fn reports() {
             reading: Some(reading),
         }),
         value: json!({ "cut": 3 }),
+        signals: vec![
+            pause(),
+            Signal {
+                wish: Wish::Promote { full: true },
+                ..pause()
+            },
+        ],
     });
     round(&Report::default());
 }
@@ -235,6 +263,18 @@ fn verdicts_and_briefs() {
             cause: cause.clone(),
         },
         Verdict::Abandoned { cause },
+        Verdict::Halted {
+            halt: Halt::Differs {
+                sequence: 3,
+                recorded: Wanted::Call(Operation::Now),
+                asked: Wanted::End,
+            },
+        },
+        Verdict::Halted {
+            halt: Halt::Drift {
+                differences: vec!["a runs v3".into()],
+            },
+        },
     ] {
         round(&verdict);
     }

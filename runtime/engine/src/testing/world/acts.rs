@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{Deed, Inner, unreachable};
 use crate::{
     effect::{Call, Effect, Report},
-    executor::Installed,
+    executor::{Installed, Interruption},
     failure::{Code, Failure},
+    signal::{Signal, Wish},
     subject::Name,
     testing::fault::{Fault, kind, named},
     traffic::{MemberState, Reading, Traffic},
@@ -93,7 +94,10 @@ impl Inner {
                     self.check(name, release, report);
                 }
             }
-            Effect::Watch { .. } | Effect::Wait { .. } | Effect::Approval { .. } => {
+            Effect::Watch { .. }
+            | Effect::Wait { .. }
+            | Effect::Approval { .. }
+            | Effect::Hold { .. } => {
                 self.wait(effect, call, report);
             }
             Effect::Step { step, .. } => report.value = json!({ "ran": step }),
@@ -224,16 +228,22 @@ impl Inner {
     }
 
     fn wait(&mut self, effect: &Effect, call: &Call, report: &mut Report) {
-        let number = self.waits;
-        self.waits += 1;
+        let known = self.waits.iter().position(|wait| *wait == call.sequence);
+        let number = known.unwrap_or(self.waits.len());
+        if known.is_none() {
+            self.waits.push(call.sequence);
+        }
         self.ill
             .extend(self.ill_in_wait.remove(&number).unwrap_or_default());
-        if let Effect::Wait { until: Some(until) } | Effect::Watch { until, .. } = effect {
-            self.now = self.now.max(until.0);
-        }
+        let said = self.said_in_wait.get(&number).cloned().unwrap_or_default();
+        self.hear(effect, &said, report);
         if let Some((_, asked)) = self.aborts_in_wait.take_if(|(wait, _)| *wait == number) {
             asked.abort();
-            report.failure = Some(Failure::new(Code::Interrupted, "asked to stop"));
+            let interruption = Interruption {
+                by: "alice".into(),
+                reason: "enough".into(),
+            };
+            report.failure = Some(interruption.failure());
         }
         for (name, release) in &call.monitored {
             if self.ill.contains(&(name.clone(), release.clone())) {
@@ -245,6 +255,35 @@ impl Inner {
         }
         if matches!(effect, Effect::Watch { .. }) {
             report.value = json!({ "kind": "passed", "details": Value::Null });
+        }
+    }
+
+    /// What is said in a wait, and how it ends by that.
+    fn hear(&mut self, effect: &Effect, said: &[Signal], report: &mut Report) {
+        match effect {
+            Effect::Approval { approvers, .. } => {
+                let late = || Report::failed(Failure::new(Code::Timeout, "nobody said anything"));
+                let decision = approvers.decision(said).unwrap_or_else(late);
+                report.signals = decision.signals;
+                report.failure = report.failure.take().or(decision.failure);
+            }
+            Effect::Hold { .. } => {
+                report.signals.extend(said.iter().cloned());
+                if let Some(controls) = &self.controls {
+                    controls.pause(None);
+                }
+            }
+            Effect::Wait {
+                until: Some(until), ..
+            }
+            | Effect::Watch { until, .. } => {
+                let promoted = |signal: &&Signal| matches!(signal.wish, Wish::Promote { .. });
+                match said.iter().find(promoted) {
+                    Some(signal) => report.signals.push(signal.clone()),
+                    None => self.now = self.now.max(until.0),
+                }
+            }
+            _ => {}
         }
     }
 
