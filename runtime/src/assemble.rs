@@ -9,8 +9,8 @@ use std::{
 
 use configuration::{Contents, HERE, Location, PluginUse, SecretOrigin};
 use engine::{
-    BalancerTraits, Brief, Count, Executor, Failure, Health, Name, Point, Purpose, Release, Rules,
-    StepRule, Target,
+    Approvers, BalancerTraits, Brief, Count, Executor, Failure, Health, Name, Point, Purpose,
+    Release, Rules, StepRule, Target,
 };
 use host::{Assignment, Services, Worker};
 use machines::{Fence, Machine, Machines};
@@ -177,6 +177,10 @@ impl System {
                 timeout_ms: limits.health_timeout.as_ms(),
             },
             automatic_rollback: contents.rollback.automatic,
+            approvers: Approvers {
+                by: contents.approvals.by.iter().cloned().collect(),
+                needed: contents.approvals.needed,
+            },
             steps: contents.steps.iter().map(step).collect(),
             balancer: self.balancer.as_ref().map(|(_, traits)| traits.clone()),
             platform: self.platform_traits.clone(),

@@ -64,6 +64,11 @@ impl Observer for Auditor {
                     json!({ "by": interruption.by, "reason": interruption.reason }),
                 );
             }
+            Event::Resumed { records, drift } => {
+                let details = json!({ "records": records, "drift": drift });
+                self.keep(at, "resume", details);
+            }
+            Event::Heeded(signal) => self.keep(at, "signal", json!(signal)),
             Event::Closed(verdict) => self.keep(at, ending(verdict), json!({ "verdict": verdict })),
             _ => {}
         }
@@ -92,6 +97,7 @@ fn ending(verdict: &Verdict) -> &'static str {
         Verdict::Stuck { .. } => "deployment_stuck",
         Verdict::Frozen { .. } => "deployment_frozen",
         Verdict::Refused { .. } => "deployment_refused",
+        Verdict::Halted { .. } => "deployment_halted",
         Verdict::Abandoned { .. } => "deployment_abandoned",
     }
 }

@@ -36,11 +36,10 @@ impl Interrupt {
     pub(crate) async fn asked(&self) -> Failure {
         let mut receiver = self.sender.subscribe();
         let asked = receiver.wait_for(Option::is_some).await;
-        let text = match asked.ok().and_then(|asked| asked.clone()) {
-            Some(asked) => format!("{} asked to stop: {}", asked.by, asked.reason),
-            None => "asked to stop".to_owned(),
-        };
-        Failure::new(Code::Interrupted, text)
+        match asked.ok().and_then(|asked| asked.clone()) {
+            Some(asked) => asked.failure(),
+            None => Failure::new(Code::Interrupted, "asked to stop"),
+        }
     }
 
     /// Listens to the terminal and the system for as long as the program runs.

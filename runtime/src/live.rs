@@ -167,7 +167,9 @@ impl Executor for Live {
                 timeout_ms,
             } => self.await_healthy(releases, *timeout_ms, call).await,
             Effect::Watch { until, .. } => self.wait(Some(*until), call, "passed").await,
-            Effect::Wait { until } => self.wait(*until, call, "passed").await,
+            Effect::Wait { until, .. } => self.wait(*until, call, "passed").await,
+            // Nobody outside can pause a deployment yet, so none is held.
+            Effect::Hold { .. } => Report::default(),
             Effect::Approval { question, .. } => Report::failed(Failure::new(
                 Code::Invalid,
                 format!("nobody can approve in this version: {question}"),

@@ -121,7 +121,9 @@ impl Observer for Notices {
                     Verdict::RolledBack { .. } => Occasion::RolledBack,
                     Verdict::Stuck { .. } => Occasion::Stuck,
                     Verdict::Frozen { .. } => Occasion::Frozen,
-                    Verdict::Refused { .. } | Verdict::Abandoned { .. } => Occasion::Failed,
+                    Verdict::Refused { .. }
+                    | Verdict::Halted { .. }
+                    | Verdict::Abandoned { .. } => Occasion::Failed,
                 };
                 if matches!(
                     verdict,

@@ -42,16 +42,17 @@ impl Strategy {
     }
 
     /// Groups that may end without traffic and on another release: those that the setting names
-    /// to which the manifest points.
+    /// to which the manifest points. A default counts only of a plugin that comes with the program:
+    /// what loosens a rule is for the operator to write.
     pub(crate) fn idle_groups(&self) -> Vec<Name> {
         let Some(pointer) = self.manifest()["idle-groups"].as_str() else {
             return Vec::new();
         };
         let default = format!("/properties{pointer}/default");
-        let groups = self
-            .settings
-            .pointer(pointer)
-            .or_else(|| self.plugin.description().settings_schema.pointer(&default));
+        let groups = self.settings.pointer(pointer).or_else(|| {
+            let schema = &self.plugin.description().settings_schema;
+            schema.pointer(&default).filter(|_| self.plugin.bundled())
+        });
         let groups = groups.and_then(Value::as_array).into_iter().flatten();
         groups
             .filter_map(|group| Some(Name::from(group.as_str()?)))
@@ -68,9 +69,10 @@ impl Strategy {
             .collect()
     }
 
-    /// Whether it says of itself that it takes the application down.
+    /// Whether it takes the application down, and whoever chose it knows: a plugin that comes with
+    /// the program and says so of itself. Of any other the operator says it, in the limits.
     pub(crate) fn accepts_downtime(&self) -> bool {
-        self.manifest()["downtime"].as_bool().unwrap_or(false)
+        self.plugin.bundled() && self.manifest()["downtime"].as_bool().unwrap_or(false)
     }
 
     /// The digest of its component.

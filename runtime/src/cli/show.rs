@@ -80,6 +80,7 @@ fn row(record: &Record) -> [String; 5] {
         Origin::Strategy => "strategy".to_owned(),
         Origin::Step => "step".to_owned(),
         Origin::Undo(of) => format!("undo of {of}"),
+        Origin::Turn(_) => "turn".to_owned(),
         _ => "host".to_owned(),
     };
     let (took, outcome) = match &record.outcome {

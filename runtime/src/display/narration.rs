@@ -1,8 +1,11 @@
 //! Tells an event in a sentence: for plain output, the log and the lines above the board.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
-use engine::{Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, Traffic, Verdict};
+use engine::{
+    Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, Signal, Traffic, Verdict,
+    Wish,
+};
 use serde_json::{Value, json};
 
 /// How much a line matters.
@@ -66,6 +69,12 @@ pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
             format!("left out {target}: {failure}"),
             json!({ "target": target, "failure": failure }),
         ),
+        Event::Resumed { records, drift } => (
+            Level::Info,
+            resumed(*records, drift),
+            json!({ "records": records, "drift": drift }),
+        ),
+        Event::Heeded(signal) => (Level::Warn, heeded(signal), json!({ "signal": signal })),
         Event::Interrupted(interruption) => (
             Level::Warn,
             format!(
@@ -127,10 +136,41 @@ pub(crate) fn closing(verdict: &Verdict) -> String {
             format!("is frozen where it failed, nothing was taken back: {cause}")
         }
         Verdict::Refused { cause } => format!("was refused, nothing was changed: {cause}"),
+        Verdict::Halted { halt } => format!("does not go on, nothing was touched: {halt}"),
         Verdict::Abandoned { cause } => {
             format!("was abandoned by this process, nothing was taken back: {cause}")
         }
     }
+}
+
+fn resumed(records: u64, drift: &[String]) -> String {
+    let mut text = format!("goes on after record {records}");
+    if !drift.is_empty() {
+        let _ = write!(
+            text,
+            ", with what was changed meanwhile: {}",
+            drift.join("; ")
+        );
+    }
+    text
+}
+
+fn heeded(signal: &Signal) -> String {
+    let what = match signal.wish {
+        Wish::Pause => "paused",
+        Wish::Continue => "goes on",
+        Wish::Promote { full: false } => "promoted",
+        Wish::Promote { full: true } => "promoted, past every wait that is left",
+        Wish::Approve => "approved",
+        Wish::Reject => "rejected",
+        Wish::Abort => "asked to stop",
+        Wish::Retry => "tried again",
+    };
+    let because = match signal.reason.as_str() {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    };
+    format!("{what} by {}{because}", signal.by)
 }
 
 fn ended(intent: &Intent, outcome: &Outcome) -> Option<Sentence> {
@@ -279,6 +319,7 @@ fn phrase(intent: &Intent, [install, activate, healthy, drain]: [&str; 4]) -> Op
         (Some(Effect::ReadTraffic), _) => "read the load balancer".to_owned(),
         (Some(Effect::Wait { .. }), _) => "wait".to_owned(),
         (Some(Effect::Watch { .. }), _) => "watch".to_owned(),
+        (Some(Effect::Hold { pause }), _) => format!("pause by {}", pause.by),
         (Some(Effect::Approval { question, .. }), _) => format!("approval: {question}"),
         _ => return None,
     };

@@ -10,8 +10,8 @@ use std::{
 };
 
 use engine::{
-    Answer, Brief, Count, Effect, Health, Intent, Journal, Operation, Origin, Outcome, Purpose,
-    Release, Report, Rules, Timestamp, Undo,
+    Answer, Approvers, Brief, Count, Effect, Health, Intent, Journal, Operation, Origin, Outcome,
+    Purpose, Release, Report, Rules, Timestamp, Undo,
 };
 use rusqlite::{Connection, params};
 use serde_json::Value;
@@ -226,6 +226,7 @@ fn deployment(id: &str) -> NewDeployment {
             timeout_ms: 60_000,
         },
         automatic_rollback: true,
+        approvers: Approvers::default(),
         steps: Vec::new(),
         balancer: None,
         platform: Vec::new(),

@@ -66,6 +66,8 @@ impl State {
             Verdict::Frozen { .. } => Self::Frozen,
             Verdict::Refused { .. } => Self::Refused,
             Verdict::Abandoned { .. } => Self::Abandoned,
+            // It is open as it was, and nobody is at it.
+            Verdict::Halted { .. } => Self::CutOff,
         }
     }
 

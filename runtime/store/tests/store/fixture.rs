@@ -69,6 +69,7 @@ pub(crate) fn brief(id: &str, version: &str) -> Brief {
                 timeout_ms: 60_000,
             },
             automatic_rollback: true,
+            approvers: engine::Approvers::default(),
             steps: Vec::new(),
             balancer: None,
             platform: Vec::new(),
