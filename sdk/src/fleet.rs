@@ -48,6 +48,8 @@ pub struct Fleet<'a> {
     shares: Vec<f64>,
     /// Targets that can take their part of their group's share.
     ready: Vec<&'a str>,
+    /// Targets that were waited for to be well.
+    proven: Vec<&'a str>,
     balancer: bool,
     analysis: bool,
     bystanders: Vec<String>,
@@ -82,6 +84,7 @@ impl<'a> Fleet<'a> {
             groups,
             shares: Vec::new(),
             ready,
+            proven: Vec::new(),
             balancer: facts.balancer,
             analysis: facts.analysis,
             bystanders: facts.bystanders,
@@ -207,9 +210,29 @@ impl<'a> Fleet<'a> {
         if shares.iter().all(same) {
             return Ok(());
         }
+        let idle = self.idle(shares);
+        if !idle.is_empty() {
+            rollout::await_healthy(&idle)?;
+        }
         rollout::split(shares)?;
         self.remember(shares);
         Ok(())
+    }
+
+    /// Targets that got nothing so far, are to get something, and run what was there before:
+    /// nobody knows whether they are well.
+    fn idle(&self, shares: &[Share]) -> Vec<&'a Target> {
+        let waking = |target: &&Target| {
+            let wanted = shares
+                .iter()
+                .any(|share| share.group == target.group && share.percent > 0.0);
+            wanted && self.share(&target.group) <= 0.0
+        };
+        let known = |target: &&Target| self.proven.iter().any(|name| *name == target.name);
+        let targets = self.targets().iter().filter(waking);
+        targets
+            .filter(|target| self.is_ready(target) && !known(target))
+            .collect()
     }
 
     fn remember(&mut self, shares: &[Share]) {
@@ -228,7 +251,15 @@ impl<'a> Fleet<'a> {
     /// get no traffic.
     pub fn switch(&mut self, targets: &[&'a Target]) -> Result<()> {
         rollout::activate(targets)?;
-        rollout::await_healthy(targets)
+        self.prove(targets)
+    }
+
+    /// Waits until these are well.
+    pub fn prove(&mut self, targets: &[&'a Target]) -> Result<()> {
+        rollout::await_healthy(targets)?;
+        self.proven
+            .extend(targets.iter().map(|target| target.name.as_str()));
+        Ok(())
     }
 
     /// Targets on which nothing runs yet.

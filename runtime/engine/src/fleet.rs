@@ -39,6 +39,8 @@ pub struct Fleet {
     distribution: Distribution,
     /// A change to the traffic that failed or was cut off, and may have happened all the same.
     doubt: Option<Distribution>,
+    /// Somebody who is no target gets traffic.
+    strangers: bool,
     /// The traffic that the deployment found.
     initial: Distribution,
 }
@@ -136,6 +138,13 @@ impl Fleet {
         let each = self.states.iter().enumerate();
         each.filter_map(|(place, state)| Some((self.name(place).clone(), state.left_out.clone()?)))
             .collect()
+    }
+
+    /// The traffic as it is meant, where somebody who is no target gets part of it: a target that
+    /// the configuration no longer has.
+    pub(crate) fn without_strangers(&self) -> Option<Resolution> {
+        self.strangers
+            .then(|| self.apply(self.distribution.clone(), self.rules().drain_ms))
     }
 
     pub(crate) fn brief(&self) -> &Brief {

@@ -107,7 +107,7 @@ fn admission(ours: Admission) -> &'static str {
 }
 
 /// What a load balancer's driver read of these targets; the error says what of it makes no sense.
-pub(crate) fn reading(theirs: balancing::Reading, targets: &[Target]) -> Result<Reading, String> {
+pub(crate) fn reading(theirs: balancing::Reading) -> Result<Reading, String> {
     let member = |member: balancing::MemberState| -> Result<MemberState, String> {
         let admission = match member.admission.as_str() {
             "ready" => Admission::Ready,
@@ -140,13 +140,7 @@ pub(crate) fn reading(theirs: balancing::Reading, targets: &[Target]) -> Result<
             .collect();
         details = json!({ "details": details, "routes": names });
     }
-    // What else the balancer serves is nobody's business here.
-    let ours = |member: &balancing::MemberState| {
-        targets
-            .iter()
-            .any(|target| target.name == *member.target.as_str())
-    };
-    let members = theirs.members.into_iter().filter(ours).map(member);
+    let members = theirs.members.into_iter().map(member);
     let members = members.collect::<Result<Vec<_>, _>>()?;
     for (index, member) in members.iter().enumerate() {
         if members[..index]

@@ -9,6 +9,8 @@ use crate::scene::{LIMITS, THREE, behind_the_proxy, deploy, play, status};
 
 const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
 
+const SIMPLE: &str = "\n[strategy]\nuse = \"simple\"\n";
+
 /// A step that cannot be taken back.
 const MIGRATION: &str = "\n[[steps]]\nname = \"migrate\"\nat = \"before-activate\"\nuse = \"command\"\n\
                          run = [\"true\"]\nirreversible = true\n";
@@ -157,6 +159,23 @@ fn one_target_alone_gets_the_release_and_the_others_go_on() {
     after.until_answered(200);
     let after = after.end();
     assert_eq!(after.versions().len(), 2, "{after}");
+}
+
+#[test]
+fn a_target_that_the_configuration_no_longer_has_gets_no_traffic_at_the_end() {
+    let members = [("one", "all"), ("two", "all"), ("three", "all")];
+    let (world, fleet) = behind_the_proxy(&members, ROLLING);
+    world.release("2.0");
+    // The same addresses, but for the last.
+    let smaller = Fleet::new(&world, &members[..2]);
+    world.configure(&[&smaller.toml(), &smaller.proxy(), LIMITS, SIMPLE]);
+    world.deploy("2.0", 0);
+    let load = Load::on(&fleet.balancer);
+    load.until_answered(100);
+    let counted = load.end();
+    let versions: Vec<_> = counted.versions().into_iter().collect();
+    assert_eq!(versions.len(), 1, "{counted}");
+    assert_eq!(fleet.versions()["three"].as_deref(), Some("1.0"));
 }
 
 #[test]

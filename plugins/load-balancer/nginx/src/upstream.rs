@@ -156,9 +156,10 @@ pub(crate) fn nothing() -> Reading {
 pub(crate) fn reading(text: &str, targets: &[Target]) -> Reading {
     let state = State::of(text);
     let members = match &state.known {
-        Some((_, known)) => targets
+        // Also members that are no targets any more.
+        Some((_, known)) => known
             .iter()
-            .filter_map(|target| by_header(known, target))
+            .map(|known| member(&known.target, known.percent, &known.admission))
             .collect(),
         None => by_servers(state.text, targets),
     };
@@ -171,11 +172,6 @@ pub(crate) fn reading(text: &str, targets: &[Target]) -> Reading {
     }
 }
 
-fn by_header(known: &[Known], target: &Target) -> Option<MemberState> {
-    let known = known.iter().find(|known| known.target == target.name)?;
-    Some(member(target, known.percent, &known.admission))
-}
-
 fn by_servers(text: &str, targets: &[Target]) -> Vec<MemberState> {
     let servers: Vec<(&str, u32)> = text.lines().filter_map(server).collect();
     let total: u32 = servers.iter().map(|(_, weight)| weight).sum();
@@ -183,10 +179,10 @@ fn by_servers(text: &str, targets: &[Target]) -> Vec<MemberState> {
         let address = target.address.as_deref()?;
         let (_, weight) = servers.iter().find(|(server, _)| *server == address)?;
         if *weight == 0 {
-            return Some(member(target, 0.0, "out"));
+            return Some(member(&target.name, 0.0, "out"));
         }
         Some(member(
-            target,
+            &target.name,
             f64::from(*weight) * 100.0 / f64::from(total),
             "ready",
         ))
@@ -211,9 +207,9 @@ fn server(line: &str) -> Option<(&str, u32)> {
     Some((address, weight))
 }
 
-fn member(target: &Target, percent: f64, admission: &str) -> MemberState {
+fn member(name: &str, percent: f64, admission: &str) -> MemberState {
     MemberState {
-        target: target.name.clone(),
+        target: name.to_owned(),
         percent,
         admission: admission.to_owned(),
         up: None,

@@ -74,8 +74,8 @@ impl State {
     }
 }
 
-/// What the proxy does with these targets, in the host's words.
-pub(crate) fn reading(told: &Told, targets: &[Target]) -> Reading {
+/// What the proxy does, in the host's words: also with members that are no targets any more.
+pub(crate) fn reading(told: &Told) -> Reading {
     let mut members = Vec::new();
     for pool in &told.pools {
         let ready = pool
@@ -84,9 +84,6 @@ pub(crate) fn reading(told: &Told, targets: &[Target]) -> Reading {
             .filter(|member| member.admission == "ready")
             .count();
         for member in &pool.members {
-            if !targets.iter().any(|target| target.name == member.target) {
-                continue;
-            }
             let percent = match member.admission.as_str() {
                 "ready" => pool.percent / f64::from(u32::try_from(ready).unwrap_or(u32::MAX)),
                 _ => 0.0,

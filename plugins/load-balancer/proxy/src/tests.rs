@@ -88,9 +88,10 @@ fn the_state_is_read_as_it_is_served() {
         members,
         [
             ("web01", 10.0, "ready", Some(2)),
-            // What it shares with is not among the targets, but gets its part all the same.
             ("web02", 45.0, "ready", Some(0)),
             ("web03", 0.0, "draining", Some(1)),
+            // No target any more, but it gets its part all the same.
+            ("web99", 45.0, "ready", Some(0)),
         ]
     );
     assert_eq!(reading.revision.as_deref(), Some("12"));

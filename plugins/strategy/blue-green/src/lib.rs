@@ -78,7 +78,7 @@ impl Strategy for BlueGreen {
         // What an earlier deployment left running there is the quickest way back.
         let runs = candidates.iter().all(|target| fleet.runs_release(target));
         if fleet.is_rollback() && runs {
-            rollout::await_healthy(&candidates)?;
+            fleet.prove(&candidates)?;
         } else {
             rollout::begin(&format!("activate on {new}"));
             fleet.switch(&candidates)?;

@@ -72,6 +72,24 @@ fn by_default_three_stages_then_one_at_a_time() {
 }
 
 #[test]
+fn who_got_nothing_is_looked_at_before_the_canary_lends_its_share() {
+    let fake = Fake::new().traffic(&[("canary", 100.0), ("stable", 0.0)]);
+    canary(json!({ "stages": [50] }))
+        .run(&deployment(&TWO))
+        .unwrap();
+    assert_eq!(
+        effects(&fake)[..5],
+        [
+            "current",
+            "install one two",
+            "await-healthy two",
+            "split canary=0 stable=100",
+            "activate one",
+        ]
+    );
+}
+
+#[test]
 fn a_single_other_target_lends_its_share_to_the_canary() {
     let fake = Fake::new().traffic(&[("canary", 50.0), ("stable", 50.0)]);
     canary(json!({ "stages": [10, 50], "soak": "5s" }))

@@ -74,6 +74,7 @@ impl Deployment {
             self.nothing_left()?;
         }
         result.map_err(Stop::Failed)?;
+        self.take_strangers_out().await?;
         loop {
             if self.replay.is_none() {
                 self.uninterrupted()?;

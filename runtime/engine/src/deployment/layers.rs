@@ -8,7 +8,7 @@ use crate::{
     effect::Effect,
     event::Event,
     failure::{Code, Failure},
-    fleet::{Mode, Resolution, Work},
+    fleet::{Fleet, Mode, Resolution, Work},
     journal::Origin,
     operation::{Answer, Operation},
     points,
@@ -185,7 +185,16 @@ impl Deployment {
 
     /// Takes those that were left out, and are not proven, out of the traffic.
     pub(super) async fn take_out(&mut self) -> Result<(), Stop> {
-        while let Some(resolution) = self.fleet.without_left_out() {
+        self.put_right(Fleet::without_left_out).await
+    }
+
+    /// Takes those out of the traffic that the configuration does not have.
+    pub(super) async fn take_strangers_out(&mut self) -> Result<(), Stop> {
+        self.put_right(Fleet::without_strangers).await
+    }
+
+    async fn put_right(&mut self, what: fn(&Fleet) -> Option<Resolution>) -> Result<(), Stop> {
+        while let Some(resolution) = what(&self.fleet) {
             if self.arrive().await? {
                 continue;
             }

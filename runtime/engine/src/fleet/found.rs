@@ -26,6 +26,10 @@ impl Fleet {
         }
         if let (Some(reading), true) = (&world.reading, fleet.balanced()) {
             fleet.distribution = fleet.of_reading(reading);
+            let gets = reading.members.iter().filter(|member| member.percent > 0.0);
+            fleet.strangers = gets
+                .into_iter()
+                .any(|member| fleet.place(member.target.as_str()).is_none());
         }
         for place in fleet.places() {
             fleet.states[place].proven = fleet.gets_traffic(place);
@@ -65,6 +69,7 @@ impl Fleet {
             initial: empty.clone(),
             distribution: empty,
             doubt: None,
+            strangers: false,
         }
     }
 }

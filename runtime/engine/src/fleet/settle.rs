@@ -157,6 +157,7 @@ impl Fleet {
         let Err(failure) = self.shown(traffic, report) else {
             self.distribution = wanted;
             self.doubt = None;
+            self.strangers = false;
             return Ok(Answer::Done);
         };
         for (name, failure) in &report.failed {

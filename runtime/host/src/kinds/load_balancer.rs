@@ -57,7 +57,7 @@ impl LoadBalancer {
             .call("read the load balancer", context, about, call)
             .await?;
         reading.details = self.0.redact(reading.details);
-        convert::reading(reading, targets).map_err(|what| nonsense(self.0.plugin(), &what))
+        convert::reading(reading).map_err(|what| nonsense(self.0.plugin(), &what))
     }
 
     /// Makes it do exactly this, over `all` targets of the configuration. Where `expected` is a
