@@ -11,6 +11,7 @@ mod journals;
 mod leases;
 mod notes;
 mod releases;
+mod server;
 
 use std::sync::Arc;
 
@@ -94,4 +95,37 @@ mod sqlite {
             super::File::new()
         );
     }
+}
+
+mod postgres {
+    use std::sync::Arc;
+
+    use store::{Clock, Options, Postgres, Store};
+
+    use crate::server::Server;
+
+    struct Database {
+        name: String,
+    }
+
+    impl Database {
+        fn new() -> Self {
+            Self {
+                name: Server::shared().database(),
+            }
+        }
+    }
+
+    impl super::World for Database {
+        fn open(&self) -> Arc<dyn Store> {
+            let options = Options {
+                clock: Clock::Callers,
+                ..Options::default()
+            };
+            let url = Server::shared().url(&self.name);
+            Arc::new(Postgres::open(&url, &options).unwrap())
+        }
+    }
+
+    every_case!(tokio::test, Database::new());
 }
