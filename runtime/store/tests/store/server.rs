@@ -6,7 +6,7 @@ use std::{
     io::Write,
     net::TcpListener,
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         OnceLock,
@@ -17,14 +17,16 @@ use std::{
 /// Runs the server until its input ends, then takes everything away.
 const KEEPER: &str = r#"
     set -e
-    as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; else "$@"; fi; }
     trap 'rm -rf "$DIR"' EXIT
     cd "$DIR"
-    [ "$(id -u)" = 0 ] && chown postgres "$DIR"
-    as "$BIN/initdb" --pgdata=data --username=anna --auth=trust --encoding=UTF8 --locale=C.UTF-8 \
-        --no-sync >log 2>&1 || { cat log >&2; exit 1; }
-    set +e
-    as "$BIN/postgres" -D data -h 127.0.0.1 -p "$PORT" -k "$DIR" -c max_connections=300 \
+    as=
+    if [ "$(id -u)" = 0 ]; then
+        chown -R postgres .
+        as="setpriv --reuid=postgres --regid=postgres --clear-groups"
+    fi
+    $as "$BIN/initdb" --pgdata=data --username=anna --auth=trust --encoding=UTF8 \
+        --locale=C.UTF-8 --no-sync >log 2>&1 || { cat log >&2; exit 1; }
+    $as "$BIN/postgres" -D data -h 127.0.0.1 -p "$PORT" -k "$DIR" -c max_connections=300 \
         -c fsync="$FSYNC" $SETTINGS >log 2>&1 &
     until "$BIN/pg_isready" --quiet --host=127.0.0.1 --port="$PORT"; do
         kill -0 $! 2>/dev/null || { cat log >&2; exit 1; }
@@ -33,7 +35,7 @@ const KEEPER: &str = r#"
     echo ready
     cat >/dev/null
     kill -INT $!
-    wait
+    wait $! || :
 "#;
 
 /// A running server.
@@ -49,13 +51,17 @@ impl Server {
     /// The server that all tests share.
     pub(crate) fn shared() -> &'static Self {
         static SERVER: OnceLock<Server> = OnceLock::new();
-        SERVER.get_or_init(|| Self::start("off", &[]))
+        SERVER.get_or_init(|| Self::start("off", &[], &[]))
     }
 
-    /// Starts one, with these settings, and files in its folder beside.
-    pub(crate) fn start(fsync: &str, settings: &[(&str, &str)]) -> Self {
+    /// Starts one, with these settings, in a folder that has these files.
+    pub(crate) fn start(fsync: &str, settings: &[(&str, &str)], files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap().keep();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        for (name, content) in files {
+            fs::write(folder.join(name), content).unwrap();
+            fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o600)).unwrap();
+        }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
@@ -92,7 +98,7 @@ impl Server {
     }
 
     /// The folder that it lies in.
-    pub(crate) fn folder(&self) -> &PathBuf {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
