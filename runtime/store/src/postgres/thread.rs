@@ -107,6 +107,7 @@ impl Calls {
                     address,
                     clock,
                     session: None,
+                    met: None,
                     waiting: shared,
                 };
                 LocalSet::new().block_on(&runtime, run(link, receiver, topics, &opened));
@@ -279,6 +280,8 @@ struct Link {
     address: Address,
     clock: Clock,
     session: Option<Rc<Session>>,
+    /// What the last try to get a connection met.
+    met: Option<StoreError>,
     waiting: Arc<Waiting>,
 }
 
@@ -308,9 +311,19 @@ impl Link {
             if let Some(session) = &self.session {
                 return Ok(Rc::clone(session));
             }
+            // Whoever waited behind another call until there was no time left need not try.
+            if let Some(met) = self.met.clone().filter(|_| pauses.over()) {
+                return Err(met);
+            }
             match Session::connect(&self.address, self.clock, None).await {
-                Ok(session) => self.session = Some(Rc::new(session)),
-                Err(met) if met.is_transient() => pauses.pause(met).await?,
+                Ok(session) => {
+                    self.session = Some(Rc::new(session));
+                    self.met = None;
+                }
+                Err(met) if met.is_transient() => {
+                    self.met = Some(met.clone());
+                    pauses.pause(met).await?;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -477,6 +490,10 @@ impl Pauses {
             by,
             next: PAUSES[0],
         }
+    }
+
+    fn over(&self) -> bool {
+        Instant::now() > self.by
     }
 
     /// Waits; fails with what the last try met where there is no time left.

@@ -5,14 +5,17 @@
 mod audits;
 mod control;
 mod crash;
+mod database;
 mod deployments;
 mod file;
 mod fixture;
 mod journals;
 mod leases;
+mod lost;
 mod notes;
 mod releases;
 mod server;
+mod wire;
 
 use std::sync::Arc;
 
