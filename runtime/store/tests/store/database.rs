@@ -210,9 +210,9 @@ async fn change_from_outside_shows_in_the_audit() {
     );
 }
 
-/// A client that was stopped in the middle of a transaction holds up nobody for long.
+/// A lock that another client holds is waited for, and the call made once it is free.
 #[tokio::test]
-async fn stopped_client_does_not_hold_up_the_others() {
+async fn client_that_holds_everybody_up_is_waited_for() {
     let (url, _) = fresh();
     let store = open(&url).unwrap();
     let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use engine::{Journal, JournalError};
+use engine::JournalError;
 use store::{
     Clock, LeaseError, NewDeployment, Options, Postgres, Signal, Store, StoreError, Topic,
 };
