@@ -21,8 +21,8 @@ pub enum StoreError {
     },
     /// The file is something else.
     #[error(
-        "{place} is not a state store: {reason}; move it out of the way, or name another state \
-         directory"
+        "{place} is not a state store: {reason}; move it out of the way, or name another place \
+         for the state"
     )]
     Foreign {
         /// The store.

@@ -10,6 +10,7 @@ mod deployment;
 mod failure;
 mod journal;
 mod lease;
+mod link;
 mod listen;
 mod listing;
 mod lock;
@@ -20,7 +21,7 @@ mod session;
 mod signal;
 mod thread;
 
-use std::{sync::Arc, thread::JoinHandle, time::Duration};
+use std::{fmt, sync::Arc, thread::JoinHandle, time::Duration};
 
 use async_trait::async_trait;
 use engine::{Journal, Record, Timestamp, Verdict};
@@ -43,8 +44,9 @@ use crate::{
 use address::Address;
 use change::{Change, Kind};
 use journal::PostgresJournal;
+use link::Size;
 use session::Session;
-use thread::{Calls, Size};
+use thread::Calls;
 
 /// By whose time leases and locks run out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +60,7 @@ pub enum Clock {
 }
 
 /// How a database is used.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// The user's password, where it needs one.
     pub password: Option<String>,
@@ -76,6 +78,16 @@ impl Default for Options {
             patience: Duration::from_secs(30),
             clock: Clock::Database,
         }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("password", &self.password.as_ref().map(|_| "…"))
+            .field("patience", &self.patience)
+            .field("clock", &self.clock)
+            .finish()
     }
 }
 
@@ -377,8 +389,10 @@ impl Store for Postgres {
 
     async fn records_from(&self, deployment: &str, first: u64) -> Result<Vec<Record>, StoreError> {
         let deployment = deployment.to_owned();
+        // Whoever follows a record reads its end.
+        let size = if first > 1 { Size::Small } else { Size::Large };
         self.calls
-            .ask(Size::Large, async move |session: &Session| {
+            .ask(size, async move |session: &Session| {
                 journal::records(session, &deployment, first).await
             })
             .await

@@ -1,8 +1,9 @@
 //! The journal in PostgreSQL: the check of the lease is part of the statement that writes, and
 //! holds the lease where it is until that is committed.
 //!
-//! What is written again, because the answer was lost, is recognised: a statement of its own
-//! does, unless something waits for a change.
+//! What is written again because its answer was lost is recognised. So each call is one statement
+//! of its own, unless something waits for a change. A call holds while the database is away, and
+//! what it finds out about the lease is never older than one answer may take.
 
 use std::sync::Arc;
 
@@ -14,8 +15,9 @@ use tokio_postgres::{Error, Row};
 use super::{
     change::{Change, Kind},
     lease::{audit, whereabouts},
+    link::Size,
     session::Session,
-    thread::{Calls, Size},
+    thread::Calls,
 };
 use crate::{
     deployment::State,

@@ -73,7 +73,7 @@ mod tests {
         check(
             ffi::SQLITE_NOTADB,
             "state.db is not a state store: it said so; move it out of the way, or name another \
-             state directory",
+             place for the state",
         );
         check(
             ffi::SQLITE_CONSTRAINT_FOREIGNKEY,

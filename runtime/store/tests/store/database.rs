@@ -227,3 +227,32 @@ async fn client_that_holds_everybody_up_is_waited_for() {
 
     client.batch_execute("COMMIT").await.unwrap_err();
 }
+
+/// A takeover that is not committed yet decides: no record slips in beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn record_waits_for_a_takeover_under_way() {
+    let (url, name) = fresh();
+    let store = open(&url).unwrap();
+    let lease = begin(&store, "d1", "1.0", at(0)).await;
+    let lease = store.renew(&lease, LONG, at(0)).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let take = "BEGIN; UPDATE runtime.leases SET token = token + 1, actor = 'ben'";
+    client.batch_execute(take).await.unwrap();
+
+    let mut journal = store.journal("d1", &lease);
+    let writing = tokio::spawn(async move { journal.begin(&intent(1, at(1))).await });
+    let waits = "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while Server::shared().run(&name, waits) == "0" && !writing.is_finished() {}
+    client.batch_execute("COMMIT").await.unwrap();
+
+    let lost = writing.await.unwrap();
+    assert!(
+        matches!(lost, Err(JournalError::LeaseLost { ref holder }) if holder.starts_with("ben")),
+        "{lost:?}"
+    );
+    assert!(store.records("d1").await.unwrap().is_empty());
+}
