@@ -54,8 +54,8 @@ pub enum Clock {
     /// The database's. Callers' clocks may be as far off as they like.
     #[default]
     Database,
-    /// The caller's, which comes with each call: for callers who make up a time of their own, all the
-    /// same one.
+    /// The caller's, which comes with each call: for callers who make up a time of their own, all
+    /// of them the same one.
     Callers,
 }
 
@@ -99,8 +99,8 @@ impl fmt::Debug for Options {
 /// entries of the audit and notes may be written twice, where a call failed with
 /// [`StoreError::Away`] while it was not known.
 ///
-/// Dropping the store writes what still waits, for a few seconds at most, and ends the thread; its journals are of
-/// no use after that.
+/// Dropping the store writes what still waits, for a few seconds at most, and ends the thread;
+/// its journals are of no use after that.
 pub struct Postgres {
     calls: Calls,
     topics: Arc<Topics>,

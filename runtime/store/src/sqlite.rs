@@ -47,8 +47,9 @@ use thread::Jobs;
 /// A store in one SQLite file. Several processes may have it open at the same time.
 ///
 /// Questions and waits for other processes go to a thread of its own; a change that nothing
-/// keeps waiting is made where it is asked for, if the runtime has several threads. Dropping the store writes what still waits, and ends the
-/// thread; its journals are of no use after that.
+/// keeps waiting is made where it is asked for, if the runtime has several threads. Another
+/// thread looks for what others wrote, once somebody waits for news. Dropping the store writes
+/// what still waits, and ends the threads; its journals are of no use after that.
 pub struct Sqlite {
     jobs: Jobs,
     topics: Arc<Topics>,

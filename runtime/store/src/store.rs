@@ -28,15 +28,15 @@ use crate::{
 /// Whether a lease or a lock has run out is judged by one clock for all who share the store:
 ///
 /// - [`Sqlite`](crate::Sqlite): that of the machine, which is every caller's.
-/// - [`Postgres`](crate::Postgres): the database's. How far callers' clocks are off changes nothing.
+/// - [`Postgres`](crate::Postgres): the database's. It does not matter how far callers' are off.
 ///
 /// What is given back is in the caller's own time. [`Lease::until`] counts from the `now` before
 /// the call: to its holder, a lease never seems to last longer than to the others.
 ///
 /// Where the judging clock is set forward, leases run out early. Their holders may be overtaken,
 /// but their tokens are older then, and their next record is refused: the same as where a
-/// process was stopped for too long. Where it is set back, a lease lasts for as long again as it was taken
-/// for, from when somebody else first wants it.
+/// process was stopped for too long. Where it is set back, a lease lasts for as long again as it
+/// was taken for, from when somebody else first wants it.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Takes the lease of an environment, for `ttl_ms` from `now`.
@@ -69,7 +69,8 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<Held>, StoreError>;
 
-    /// Who holds the lease; also one that ran out and was not taken over yet.
+    /// Who holds the lease; also one that ran out and was not taken over yet. Its times are in
+    /// the time of the machine that asks.
     async fn holder(&self, scope: &Scope) -> Result<Option<Held>, StoreError>;
 
     /// Writes a deployment down, with its release, pins and blobs, and takes its lease, all in
@@ -178,8 +179,8 @@ pub trait Store: Send + Sync {
         self.records_from(deployment, 1).await
     }
 
-    /// A deployment's record from that sequence on, oldest first. Whoever follows it asks again from the
-    /// first one that had no outcome: that one changes.
+    /// A deployment's record from that sequence on, oldest first. Whoever follows it asks again
+    /// from the first one that had no outcome: that one changes.
     async fn records_from(&self, deployment: &str, first: u64) -> Result<Vec<Record>, StoreError>;
 
     /// Keeps a release that no deployment brought. The same again changes nothing; another one

@@ -16,7 +16,7 @@ use crate::{
     value::{length, number, unsigned},
 };
 
-/// The time now in $3, moved by that many milliseconds.
+/// The caller's time that is so many milliseconds after `now`, or before.
 fn shifted(now: Timestamp, by: i64) -> Timestamp {
     Timestamp(now.0.saturating_add_signed(by))
 }
@@ -154,11 +154,11 @@ pub(super) async fn renew(
 ) -> Result<Lease, LeaseError> {
     let left = session
         .first(
-            "UPDATE leases
-             SET until_at = greatest(until_at, coalesce($5, clock()) + $4), ttl_ms = $4
+            "UPDATE leases SET until_at = greatest(until_at, t.now + $4), ttl_ms = $4
+             FROM (SELECT coalesce($5, clock()) AS now) t
              WHERE application = $1 AND environment = $2 AND token = $3
                AND until_at IS NOT NULL
-             RETURNING until_at - coalesce($5, clock())",
+             RETURNING until_at - t.now",
             &[
                 &lease.scope.application,
                 &lease.scope.environment,

@@ -12,8 +12,8 @@ use crate::{
     value::{number, parse, time, unsigned},
 };
 
-/// Reads a [`DeploymentRow`]. ?1 is the time: a running deployment whose lease is not held by its own
-/// process then is cut off.
+/// Reads a [`DeploymentRow`]. ?1 is the time: a running deployment whose lease is not held by its
+/// own process then is cut off.
 pub(super) const SELECT: &str = "
     SELECT d.id, d.application, d.environment, d.purpose, d.release_id, d.version, d.strategy,
            d.actor, d.host, d.token, d.started_at, d.ended_at,

@@ -81,6 +81,18 @@ fn schema_of_another_program_is_left_alone() {
     assert!(matches!(refused, StoreError::Foreign { .. }), "{refused:?}");
 }
 
+#[tokio::test]
+async fn administrator_may_make_the_schema() {
+    let (url, name) = fresh();
+    let prepared = format!(
+        "CREATE ROLE ben_{name} LOGIN; CREATE SCHEMA runtime AUTHORIZATION ben_{name};
+         REVOKE CREATE ON DATABASE {name} FROM PUBLIC"
+    );
+    Server::shared().run(&name, &prepared);
+    let store = open(&url.replace("anna@", &format!("ben_{name}@"))).unwrap();
+    begin(&store, "d1", "1.0", at(0)).await;
+}
+
 #[test]
 fn who_is_not_let_in_hears_why() {
     let refused = open(&Server::shared().url("nowhere")).err().unwrap();

@@ -212,8 +212,6 @@ async fn patience_ends_with_an_error_that_says_so() {
     let scene = Scene::new(Duration::from_millis(200)).await;
     let lease = begin(&*scene.store, "d1", "1.0", at(0)).await;
     let mut journal = scene.store.journal("d1", &lease);
-    // What was asked is done, but nobody hears of it.
-    scene.wire.plan(Piece::Number(1), Fault::After);
     journal.begin(&intent(1, at(1))).await.unwrap();
     scene.wire.close();
 
