@@ -1,7 +1,12 @@
 //! What an operation's record costs, against the two bare commits that it cannot do without, in
-//! the same file; and what opening the file costs.
+//! the same file and in the same database; and what opening the file costs. A number as argument
+//! is that of blocks.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's figures are its output")]
+
+#[expect(clippy::unwrap_used, dead_code, reason = "written for the tests")]
+#[path = "../tests/store/server.rs"]
+mod server;
 
 use std::{
     collections::BTreeSet,
@@ -9,13 +14,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use engine::{
     Answer, Approvers, Brief, Count, Effect, Health, Intent, Journal, Operation, Origin, Outcome,
     Purpose, Release, Report, Rules, Timestamp, Undo,
 };
 use rusqlite::{Connection, params};
 use serde_json::Value;
-use store::{Blob, NewDeployment, Owner, PluginPin, Scope, Sqlite, Store};
+use server::Server;
+use store::{Blob, NewDeployment, Options, Owner, PluginPin, Postgres, Scope, Sqlite, Store};
+use tokio_postgres::{Client, NoTls, Statement};
 
 /// Operations in a row before the other side has its turn: long enough that what the other one
 /// left in the caches does not count, short enough that both see the same disk.
@@ -24,6 +32,9 @@ const BLOCKS: u64 = 20;
 const OPENINGS: usize = 50;
 
 fn main() {
+    // Cargo passes options of its own.
+    let blocks = std::env::args().find_map(|argument| argument.parse().ok());
+    let blocks = blocks.unwrap_or(BLOCKS);
     let directory = tempfile::tempdir_in(".").expect("the working directory can be written");
     let path = directory.path().join("state.db");
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -32,12 +43,8 @@ fn main() {
         .build()
         .expect("a runtime starts");
     let file = path.clone();
-    let task = runtime.spawn(async move { commits(&file).await });
-    let (ours, bare) = runtime.block_on(task).expect("no commit fails");
-    let ratio = ours.as_secs_f64() / bare.as_secs_f64();
-    println!("begin and end                    {:>9.1} µs", micros(ours));
-    println!("two bare commits                 {:>9.1} µs", micros(bare));
-    println!("ratio                            {ratio:>9.2}");
+    let task = runtime.spawn(async move { sqlite(&file, blocks).await });
+    show("SQLite", runtime.block_on(task).expect("no commit fails"));
     let (opening, beginning) = runtime.block_on(openings(&path));
     println!(
         "open and the first question      {:>9.1} µs",
@@ -47,6 +54,19 @@ fn main() {
         "begin a deployment and its lease {:>9.1} µs",
         micros(beginning)
     );
+    let task = runtime.spawn(async move { postgres(blocks).await });
+    show(
+        "PostgreSQL, over loopback",
+        runtime.block_on(task).expect("no commit fails"),
+    );
+}
+
+fn show(what: &str, (ours, bare): (Duration, Duration)) {
+    let ratio = ours.as_secs_f64() / bare.as_secs_f64();
+    println!("{what}");
+    println!("begin and end                    {:>9.1} µs", micros(ours));
+    println!("two bare commits                 {:>9.1} µs", micros(bare));
+    println!("ratio                            {ratio:>9.2}");
 }
 
 fn micros(duration: Duration) -> f64 {
@@ -58,16 +78,19 @@ fn median(mut durations: Vec<Duration>) -> Duration {
     durations[durations.len() / 2]
 }
 
-async fn commits(path: &Path) -> (Duration, Duration) {
-    let store = Sqlite::open(path).expect("the store opens");
+/// Our record and the bare one, turn by turn.
+async fn commits(
+    store: &dyn Store,
+    blocks: u64,
+    mut bare: impl BareRecord,
+) -> (Duration, Duration) {
     let lease = store
         .begin_deployment(deployment("d0"), u64::MAX, Timestamp(0))
         .await
         .expect("a deployment begins");
     let mut journal = store.journal("d0", &lease);
-    let bare = Bare::open(path);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for block in 0..BLOCKS {
+    for block in 0..blocks {
         for sequence in block * BLOCK + 1..=(block + 1) * BLOCK {
             let (intent, outcome) = (intent(sequence), outcome());
             let start = Instant::now();
@@ -76,11 +99,27 @@ async fn commits(path: &Path) -> (Duration, Duration) {
         }
         for sequence in block * BLOCK + 1..=(block + 1) * BLOCK {
             let start = Instant::now();
-            bare.record(sequence);
+            bare.record(sequence).await;
             theirs.push(start.elapsed());
         }
     }
+    store.release(&lease).await.expect("the lease is let go");
     (median(ours), median(theirs))
+}
+
+async fn sqlite(path: &Path, blocks: u64) -> (Duration, Duration) {
+    let store = Sqlite::open(path).expect("the store opens");
+    let bare = Bare::open(path);
+    commits(&store, blocks, bare).await
+}
+
+/// The server is started for this, with a disk that it waits for.
+async fn postgres(blocks: u64) -> (Duration, Duration) {
+    let server = Server::start("on", &[], &[]);
+    let url = server.url(&server.database());
+    let store = Postgres::open(&url, &Options::default()).expect("the store opens");
+    let bare = BareClient::connect(&url).await;
+    commits(&store, blocks, bare).await
 }
 
 async fn record(journal: &mut dyn Journal, intent: &Intent, outcome: &Outcome) {
@@ -91,7 +130,13 @@ async fn record(journal: &mut dyn Journal, intent: &Intent, outcome: &Outcome) {
         .expect("the outcome is kept");
 }
 
-/// The least that keeps an intent and an outcome: two statements on the calling thread.
+/// The least that keeps an intent and an outcome: two statements.
+#[async_trait]
+trait BareRecord: Send {
+    async fn record(&mut self, sequence: u64);
+}
+
+/// On the calling thread.
 struct Bare {
     connection: Connection,
     intent: [String; 4],
@@ -120,8 +165,11 @@ impl Bare {
             outcome: [json(&outcome.result), json(&outcome.report)],
         }
     }
+}
 
-    fn record(&self, sequence: u64) {
+#[async_trait]
+impl BareRecord for Bare {
+    async fn record(&mut self, sequence: u64) {
         let [origin, operation, effect, undo] = &self.intent;
         self.connection
             .prepare_cached(
@@ -144,6 +192,66 @@ impl Bare {
                 "UPDATE bare SET result = ?2, report = ?3, ended_at = 0 WHERE sequence = ?1",
             )
             .and_then(|mut it| it.execute(params![sequence.cast_signed(), result, report]))
+            .expect("the row is changed");
+    }
+}
+
+/// Over a connection.
+struct BareClient {
+    client: Client,
+    insert: Statement,
+    update: Statement,
+    intent: [String; 4],
+    outcome: [String; 2],
+}
+
+impl BareClient {
+    async fn connect(url: &str) -> Self {
+        let (client, connection) = tokio_postgres::connect(url, NoTls)
+            .await
+            .expect("the database answers");
+        tokio::spawn(connection);
+        client
+            .batch_execute(
+                "CREATE TABLE bare (sequence BIGINT PRIMARY KEY, origin TEXT, operation TEXT,
+                                    effect TEXT, undo TEXT, attempt BIGINT, token BIGINT,
+                                    started_at BIGINT, result TEXT, report TEXT,
+                                    ended_at BIGINT)",
+            )
+            .await
+            .expect("the table is made");
+        let insert = "INSERT INTO bare (sequence, origin, operation, effect, undo, attempt, token,
+                                        started_at) VALUES ($1, $2, $3, $4, $5, 1, 1, 0)";
+        let update = "UPDATE bare SET result = $2, report = $3, ended_at = 0 WHERE sequence = $1";
+        let (intent, outcome) = (intent(1), outcome());
+        Self {
+            insert: client.prepare(insert).await.expect("it can be prepared"),
+            update: client.prepare(update).await.expect("it can be prepared"),
+            client,
+            intent: [
+                json(&intent.origin),
+                json(&intent.operation),
+                json(&intent.effect),
+                json(&intent.undo),
+            ],
+            outcome: [json(&outcome.result), json(&outcome.report)],
+        }
+    }
+}
+
+#[async_trait]
+impl BareRecord for BareClient {
+    async fn record(&mut self, sequence: u64) {
+        let sequence = sequence.cast_signed();
+        let [origin, operation, effect, undo] = &self.intent;
+        self.client
+            .execute(&self.insert, &[&sequence, origin, operation, effect, undo])
+            .await
+            .expect("the row is added");
+        let [result, report] = &self.outcome;
+        self.client
+            .execute(&self.update, &[&sequence, result, report])
+            .await
             .expect("the row is changed");
     }
 }

@@ -7,6 +7,8 @@ use engine::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::{error::StoreError, place::Place};
+
 /// Something that was done, by whom.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
@@ -61,6 +63,43 @@ impl AuditHead {
     pub(crate) fn advance(&mut self, entry: &AuditEntry, details: &str) {
         self.rows += 1;
         self.hash = seal(&self.hash, self.rows, entry, details);
+    }
+
+    /// Fails where the audit should end elsewhere.
+    pub(crate) fn ends(self, place: &Place, kept: Option<&Self>) -> Result<Self, StoreError> {
+        if kept == Some(&self) {
+            Ok(self)
+        } else {
+            Err(tampered(place, self.rows + 1))
+        }
+    }
+}
+
+/// A row, and its details as they are kept: the seal is over that text.
+pub(crate) struct Sealed {
+    pub(crate) row: AuditRow,
+    pub(crate) details: String,
+}
+
+/// Moves on to the next row, where it is the next one and has the seal that it must have.
+pub(crate) fn verified(
+    place: &Place,
+    head: &mut AuditHead,
+    sealed: &Sealed,
+) -> Result<(), StoreError> {
+    let Sealed { row, details } = sealed;
+    head.advance(&row.entry, details);
+    if row.sequence == head.rows && row.hash == head.hash {
+        Ok(())
+    } else {
+        Err(tampered(place, head.rows))
+    }
+}
+
+fn tampered(place: &Place, sequence: u64) -> StoreError {
+    StoreError::Tampered {
+        place: place.clone(),
+        sequence,
     }
 }
 

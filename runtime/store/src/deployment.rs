@@ -9,6 +9,8 @@ use crate::lease::{Owner, Scope};
 /// Where a deployment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
+    /// Nobody works on it yet, or it was handed over: whoever takes it first runs it.
+    Queued,
     /// A process works on it and holds its lease.
     Running,
     /// Its process is gone, or lost its lease, before it came to an end.
@@ -31,6 +33,7 @@ impl State {
     /// The state as it is written, in the store and for programs.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Queued => "queued",
             Self::Running => "running",
             Self::CutOff => "cut-off",
             Self::Succeeded => "succeeded",
@@ -44,7 +47,8 @@ impl State {
 
     /// The state written so; none for a text that this version does not know.
     pub fn parse(text: &str) -> Option<Self> {
-        const ALL: [State; 8] = [
+        const ALL: [State; 9] = [
+            State::Queued,
             State::Running,
             State::CutOff,
             State::Succeeded,
@@ -75,7 +79,7 @@ impl State {
     pub fn is_open(self) -> bool {
         matches!(
             self,
-            Self::Running | Self::CutOff | Self::Stuck | Self::Frozen
+            Self::Queued | Self::Running | Self::CutOff | Self::Stuck | Self::Frozen
         )
     }
 }
@@ -160,6 +164,8 @@ pub struct Deployment {
     pub state: State,
     /// How it ended.
     pub verdict: Option<Verdict>,
+    /// Whether it was queued once, for whatever process would take it.
+    pub detached: bool,
 }
 
 /// What a deployment is pinned to, for whoever goes on with it.

@@ -1,102 +1,129 @@
 //! What can go wrong with a store, and what to do about it.
 
-use std::path::PathBuf;
-
-use crate::lease::{Held, Scope};
+use crate::{
+    lease::{Held, Scope},
+    place::Place,
+};
 
 /// Why the store did not do what it was asked to. Every message fits after "failed to …: ".
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum StoreError {
     /// The file or its directory cannot be made or opened.
     #[error(
-        "{path} cannot be opened: {reason}; check that the directory exists, belongs to you and \
+        "{place} cannot be opened: {reason}; check that the directory exists, belongs to you and \
          can be written"
     )]
     Unopened {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        place: Place,
         /// What the system said.
         reason: String,
     },
     /// The file is something else.
     #[error(
-        "{path} is not a state store: {reason}; move it out of the way, or name another state \
-         directory"
+        "{place} is not a state store: {reason}; move it out of the way, or name another place \
+         for the state"
     )]
     Foreign {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        place: Place,
         /// What it seems to be.
         reason: String,
     },
     /// The file was a state store, and is damaged.
     #[error(
-        "{path} is damaged ({reason}); put a copy back, or move it away to begin without history"
+        "{place} is damaged ({reason}); put a copy back, or move it away to begin without history"
     )]
     Damaged {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        place: Place,
         /// What was found.
         reason: String,
     },
     /// A newer program wrote the file.
     #[error(
-        "{path} was written by a newer version of this program (schema {found}, this one knows \
+        "{place} was written by a newer version of this program (schema {found}, this one knows \
          {known}); use that version or a later one"
     )]
     Newer {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        place: Place,
         /// The file's schema.
         found: u32,
         /// The newest that this program knows.
         known: u32,
     },
     /// The file cannot be written.
-    #[error("{path} is read-only; give this user the right to write it and its directory")]
+    #[error("{place} is read-only; give this user the right to write it and its directory")]
     ReadOnly {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        place: Place,
     },
     /// There is no room left.
-    #[error("no room left for {path}; free some space on that disk, and try again")]
+    #[error("no room left for {place}; free some space on that disk, and try again")]
     Full {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        place: Place,
     },
     /// Another process kept the file locked.
-    #[error("{path} is locked by another process; try again when it is done")]
+    #[error("{place} is locked by another process; try again when it is done")]
     Busy {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        place: Place,
     },
     /// The disk failed.
-    #[error("{path} cannot be read or written: {reason}; check the disk that it is on")]
+    #[error("{place} cannot be read or written: {reason}; check the disk that it is on")]
     Disk {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        place: Place,
         /// What the system said.
         reason: String,
     },
     /// The database refused a statement.
-    #[error("{path} refused: {reason}")]
+    #[error("{place} refused: {reason}")]
     Statement {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        place: Place,
         /// What it said.
         reason: String,
     },
-    /// The store's thread has ended.
-    #[error("{path} is closed: its thread ended early, which is a bug")]
+    /// The store was closed, or its thread has ended.
+    #[error("{place} is closed: its thread ended early, which is a bug")]
     Closed {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        place: Place,
+    },
+    /// What should be the address of a store is none.
+    #[error("the address of the state store cannot be used: {reason}")]
+    Address {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The database cannot be reached, or does not answer. What was under way may or may not
+    /// have been done: the same call again is safe, and finds out.
+    #[error(
+        "{place} does not answer ({reason}); check that the database runs and can be reached \
+         from here"
+    )]
+    Away {
+        /// The store.
+        place: Place,
+        /// What went wrong last.
+        reason: String,
+    },
+    /// The database does not let this user in, or not far enough.
+    #[error("{place} refuses to be used: {reason}; check its address, user, password and rights")]
+    Denied {
+        /// The store.
+        place: Place,
+        /// What it said.
+        reason: String,
     },
     /// Something kept cannot be read by this version.
-    #[error("the {what} kept in {path} cannot be read: {reason}")]
+    #[error("the {what} kept in {place} cannot be read: {reason}")]
     Unreadable {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        place: Place,
         /// What it should be.
         what: &'static str,
         /// Why it is not.
@@ -131,11 +158,11 @@ pub enum StoreError {
     Conflict(String),
     /// The audit was changed from outside.
     #[error(
-        "the audit in {path} was changed: row {sequence} does not follow from the rows before it"
+        "the audit in {place} was changed: row {sequence} does not follow from the rows before it"
     )]
     Tampered {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        place: Place,
         /// The first row that does not fit.
         sequence: u64,
     },
@@ -144,7 +171,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may succeed later, with nothing done about it but waiting.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy { .. })
+        matches!(self, Self::Busy { .. } | Self::Away { .. })
     }
 }
 

@@ -9,13 +9,15 @@ mod journal;
 mod lease;
 mod listing;
 mod lock;
+mod look;
 mod open;
 mod pending;
+mod queue;
 mod release;
+mod signal;
 mod thread;
-mod value;
 
-use std::{path::Path, thread::JoinHandle};
+use std::{path::Path, sync::Arc, thread::JoinHandle};
 
 use async_trait::async_trait;
 use engine::{Journal, Record, Timestamp, Verdict};
@@ -28,21 +30,30 @@ use crate::{
     error::{LeaseError, LockError, StoreError},
     lease::{Held, Lease, Owner, Scope},
     lock::Lock,
+    pending::Note,
+    place::Place,
     release::{KnownRelease, ReleaseQuery},
+    row::deployment::Texts,
+    signal::{SentSignal, Signal},
     store::Store,
+    value,
+    watch::{Topic, Topics, Watch},
 };
 use database::{Database, Read};
 use journal::SqliteJournal;
-use pending::Note;
+use look::Look;
 use thread::Jobs;
 
 /// A store in one SQLite file. Several processes may have it open at the same time.
 ///
 /// Questions and waits for other processes go to a thread of its own; a change that nothing
-/// keeps waiting is made where it is asked for, if the runtime has several threads. Dropping the store writes what still waits, and ends the
-/// thread; its journals are of no use after that.
+/// keeps waiting is made where it is asked for, if the runtime has several threads. Another
+/// thread looks for what others wrote, once somebody waits for news. Dropping the store writes
+/// what still waits, and ends the threads; its journals are of no use after that.
 pub struct Sqlite {
     jobs: Jobs,
+    topics: Arc<Topics>,
+    look: Look,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -54,10 +65,14 @@ impl Sqlite {
     /// Fails where the file is something else, damaged, read-only, or from a newer version.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let connection = open::open(path)?;
-        let (jobs, thread) = Jobs::start(connection, path)?;
+        let place = Place::file(path);
+        let connection = open::open(path, &place)?;
+        let (jobs, thread) = Jobs::start(connection, place)?;
+        let topics = Arc::<Topics>::default();
         Ok(Self {
             jobs,
+            look: Look::new(path, Arc::clone(&topics)),
+            topics,
             thread: Some(thread),
         })
     }
@@ -70,6 +85,24 @@ impl Drop for Sqlite {
             // It ended early only by a bug that every call has told of.
             let _ = thread.join();
         }
+        self.topics.close();
+    }
+}
+
+impl Sqlite {
+    /// After somebody was found to hold the lease: see to it that it runs out in time.
+    async fn steady<T>(
+        &self,
+        now: Timestamp,
+        result: Result<T, LeaseError>,
+    ) -> Result<T, LeaseError> {
+        if let Err(LeaseError::Held { scope, .. }) = &result {
+            let scope = scope.clone();
+            self.jobs
+                .change(move |change| lease::steady(change, &scope, now))
+                .await?;
+        }
+        result
     }
 }
 
@@ -83,9 +116,11 @@ impl Store for Sqlite {
         now: Timestamp,
     ) -> Result<Lease, LeaseError> {
         let (scope, owner) = (scope.clone(), owner.clone());
-        self.jobs
+        let result = self
+            .jobs
             .change(move |change| lease::acquire(change, &scope, &owner, ttl_ms, now))
-            .await
+            .await;
+        self.steady(now, result).await
     }
 
     async fn renew(&self, lease: &Lease, ttl_ms: u64, now: Timestamp) -> Result<Lease, LeaseError> {
@@ -128,10 +163,12 @@ impl Store for Sqlite {
         ttl_ms: u64,
         now: Timestamp,
     ) -> Result<Lease, LeaseError> {
-        let texts = deployment::Texts::of(&self.jobs.path, &new)?;
-        self.jobs
+        let texts = Texts::of(&self.jobs.place, &new)?;
+        let result = self
+            .jobs
             .change(move |change| deployment::begin(change, &new, &texts, ttl_ms, now))
-            .await
+            .await;
+        self.steady(now, result).await
     }
 
     async fn reopen_deployment(
@@ -142,9 +179,11 @@ impl Store for Sqlite {
         now: Timestamp,
     ) -> Result<Lease, LeaseError> {
         let (id, owner) = (id.to_owned(), owner.clone());
-        self.jobs
+        let result = self
+            .jobs
             .change(move |change| deployment::reopen(change, &id, &owner, ttl_ms, now))
-            .await
+            .await;
+        self.steady(now, result).await
     }
 
     async fn settle_deployment(
@@ -185,14 +224,85 @@ impl Store for Sqlite {
             .await
     }
 
+    async fn queue_deployment(&self, new: NewDeployment, now: Timestamp) -> Result<(), LeaseError> {
+        let texts = Texts::of(&self.jobs.place, &new)?;
+        self.jobs
+            .change(move |change| queue::queue(change, &new, &texts, now))
+            .await
+    }
+
+    async fn unattended(&self, now: Timestamp) -> Result<Vec<Deployment>, StoreError> {
+        self.jobs
+            .call(move |database| queue::unattended(database, now))
+            .await
+    }
+
+    async fn take_over(
+        &self,
+        id: &str,
+        owner: &Owner,
+        ttl_ms: u64,
+        now: Timestamp,
+    ) -> Result<Option<Lease>, StoreError> {
+        let (id, owner) = (id.to_owned(), owner.clone());
+        self.jobs
+            .change(move |change| queue::take_over(change, &id, &owner, ttl_ms, now))
+            .await
+    }
+
+    async fn hand_over(
+        &self,
+        deployment: &str,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<(), LeaseError> {
+        let (id, lease) = (deployment.to_owned(), lease.clone());
+        self.jobs
+            .change(move |change| queue::hand_over(change, &id, &lease, now))
+            .await
+    }
+
+    async fn signal(&self, deployment: &str, signal: &Signal) -> Result<u64, StoreError> {
+        let (id, signal) = (deployment.to_owned(), signal.clone());
+        self.jobs
+            .change(move |change| signal::send(change, &id, &signal))
+            .await
+    }
+
+    async fn signals(&self, deployment: &str, after: u64) -> Result<Vec<SentSignal>, StoreError> {
+        let id = deployment.to_owned();
+        self.jobs
+            .call(move |database| signal::list(database, &id, after))
+            .await
+    }
+
+    async fn take_signal(
+        &self,
+        deployment: &str,
+        number: u64,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<(), LeaseError> {
+        let (id, lease) = (deployment.to_owned(), lease.clone());
+        self.jobs
+            .change(move |change| signal::mark(change, &id, number, &lease, now))
+            .await
+    }
+
+    fn watch(&self, topic: Topic) -> Watch {
+        let watch = self.topics.watch(topic, &self.jobs.place);
+        self.look.wanted();
+        watch
+    }
+
     fn journal(&self, deployment: &str, lease: &Lease) -> Box<dyn Journal> {
         Box::new(SqliteJournal::new(self.jobs.clone(), deployment, lease))
     }
 
-    async fn records(&self, deployment: &str) -> Result<Vec<Record>, StoreError> {
+    async fn records_from(&self, deployment: &str, first: u64) -> Result<Vec<Record>, StoreError> {
         let deployment = deployment.to_owned();
         self.jobs
-            .call(move |database| journal::records(database, &deployment))
+            .call(move |database| journal::records(database, &deployment, first))
             .await
     }
 
@@ -245,7 +355,7 @@ impl Store for Sqlite {
                 params![deployment, plugin, key],
                 |row| row.get(0),
             )?;
-            kept.map(|kept| value::parse(&database.path, "note", &kept))
+            kept.map(|kept| value::parse(&database.place, "note", &kept))
                 .transpose()
         };
         self.jobs.call(work).await

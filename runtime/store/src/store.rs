@@ -11,13 +11,32 @@ use crate::{
     lease::{Held, Lease, Owner, Scope},
     lock::Lock,
     release::{KnownRelease, ReleaseQuery},
+    signal::{SentSignal, Signal},
+    watch::{Topic, Watch},
 };
 
 /// Keeps deployments, their records, leases, releases, notes, locks and the audit.
 ///
 /// What a call that changes something returns `Ok` for is durable, but for [`Store::audit`] and
-/// [`Store::set_note`], which say so. Time comes from the caller; one that shares a lease with
-/// others should have a clock that agrees with theirs to well within the lease's length.
+/// [`Store::set_note`], which say so. A call that fails with an error that
+/// [is transient](StoreError::is_transient) may be made again; one of a journal that was done all
+/// the same is recognised.
+///
+/// # Time
+///
+/// The time comes with each call, from the caller's clock, and what is written is dated with it.
+/// Whether a lease or a lock has run out is judged by one clock for all who share the store:
+///
+/// - [`Sqlite`](crate::Sqlite): that of the machine, which is every caller's.
+/// - [`Postgres`](crate::Postgres): the database's. It does not matter how far callers' are off.
+///
+/// What is given back is in the caller's own time. [`Lease::until`] counts from the `now` before
+/// the call: to its holder, a lease never seems to last longer than to the others.
+///
+/// Where the judging clock is set forward, leases run out early. Their holders may be overtaken,
+/// but their tokens are older then, and their next record is refused: the same as where a
+/// process was stopped for too long. Where it is set back, a lease lasts for as long again as it
+/// was taken for, from when somebody else first wants it.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Takes the lease of an environment, for `ttl_ms` from `now`.
@@ -50,7 +69,8 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<Held>, StoreError>;
 
-    /// Who holds the lease; also one that ran out and was not taken over yet.
+    /// Who holds the lease; also one that ran out and was not taken over yet. Its times are in
+    /// the time of the machine that asks.
     async fn holder(&self, scope: &Scope) -> Result<Option<Held>, StoreError>;
 
     /// Writes a deployment down, with its release, pins and blobs, and takes its lease, all in
@@ -99,11 +119,69 @@ pub trait Store: Send + Sync {
     /// What the deployment with that id is pinned to.
     async fn pinned(&self, id: &str) -> Result<Pinned, StoreError>;
 
+    /// Writes a deployment down, with its release, pins and blobs, for whatever process takes it
+    /// first ([`Store::take_over`]). Takes no lease: it may wait behind one that is running.
+    ///
+    /// Fails with [`LeaseError::Unfinished`] as [`Store::begin_deployment`] does.
+    async fn queue_deployment(&self, new: NewDeployment, now: Timestamp) -> Result<(), LeaseError>;
+
+    /// Deployments that could be taken over now, in the order in which they should be: those
+    /// whose owner's lease ran out ([`State::CutOff`](crate::State)), then those that are queued
+    /// and have nothing before them in their environment. A lease that was let go or broken has
+    /// no owner who died: such a deployment is left to people.
+    async fn unattended(&self, now: Timestamp) -> Result<Vec<Deployment>, StoreError>;
+
+    /// Takes the lease for a deployment that nobody works on, in one step with the check that it
+    /// could be taken over; it is running then, and its journal goes on. Audited. None where it
+    /// could not, for example because somebody was faster.
+    async fn take_over(
+        &self,
+        id: &str,
+        owner: &Owner,
+        ttl_ms: u64,
+        now: Timestamp,
+    ) -> Result<Option<Lease>, StoreError>;
+
+    /// Puts a running deployment back into the queue and lets go of its lease, for another
+    /// process to go on with it. Audited.
+    async fn hand_over(
+        &self,
+        deployment: &str,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<(), LeaseError>;
+
+    /// Sends a signal to whoever works on a deployment, now or later; gives back its number.
+    /// Audited. Fails with [`StoreError::Conflict`] where the deployment is not open any more.
+    async fn signal(&self, deployment: &str, signal: &Signal) -> Result<u64, StoreError>;
+
+    /// The signals of a deployment after that number, oldest first.
+    async fn signals(&self, deployment: &str, after: u64) -> Result<Vec<SentSignal>, StoreError>;
+
+    /// Marks a signal as acted on, by the holder of the lease of its deployment. The first time
+    /// counts.
+    async fn take_signal(
+        &self,
+        deployment: &str,
+        number: u64,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<(), LeaseError>;
+
+    /// Waits for news of a topic, from now on. Returns at once.
+    fn watch(&self, topic: Topic) -> Watch;
+
     /// Where a deployment's record is kept, by the holder of its lease. Writes nothing by itself.
     fn journal(&self, deployment: &str, lease: &Lease) -> Box<dyn Journal>;
 
     /// A deployment's record, oldest first.
-    async fn records(&self, deployment: &str) -> Result<Vec<Record>, StoreError>;
+    async fn records(&self, deployment: &str) -> Result<Vec<Record>, StoreError> {
+        self.records_from(deployment, 1).await
+    }
+
+    /// A deployment's record from that sequence on, oldest first. Whoever follows it asks again
+    /// from the first one that had no outcome: that one changes.
+    async fn records_from(&self, deployment: &str, first: u64) -> Result<Vec<Record>, StoreError>;
 
     /// Keeps a release that no deployment brought. The same again changes nothing; another one
     /// under the same id is a [`StoreError::Conflict`].

@@ -2,30 +2,22 @@
 
 use rusqlite::params;
 
-use super::{
-    database::{Database, Read},
-    value::{number, parse, time, unsigned},
-};
+use super::database::{Database, Read};
 use crate::{
-    audit::{AuditEntry, AuditHead, AuditRow},
+    audit::{AuditEntry, AuditHead, AuditRow, Sealed, verified},
     error::StoreError,
+    value::{number, parse, time, unsigned},
 };
 
 /// Rows that a check holds in memory at once.
 const BATCH: i64 = 1_000;
-
-/// A row, and its details as they are kept: the seal is over that text.
-struct Kept {
-    row: AuditRow,
-    details: String,
-}
 
 fn select(
     database: &Database,
     deployment: Option<&str>,
     after: u64,
     limit: i64,
-) -> Result<Vec<Kept>, StoreError> {
+) -> Result<Vec<Sealed>, StoreError> {
     database.rows(
         "SELECT sequence, at, deployment, application, environment, action, actor, host, details,
                 hash
@@ -49,7 +41,7 @@ fn select(
                 entry,
                 hash: row.get(9)?,
             };
-            Ok(Kept { row, details })
+            Ok(Sealed { row, details })
         },
     )
 }
@@ -61,8 +53,8 @@ pub(super) fn rows(
 ) -> Result<Vec<AuditRow>, StoreError> {
     let kept = select(database, deployment, 0, i64::MAX)?;
     kept.into_iter()
-        .map(|Kept { mut row, details }| {
-            row.entry.details = parse(&database.path, "details of the audit", &details)?;
+        .map(|Sealed { mut row, details }| {
+            row.entry.details = parse(&database.place, "details of the audit", &details)?;
             Ok(row)
         })
         .collect()
@@ -70,10 +62,6 @@ pub(super) fn rows(
 
 /// Checks every seal, and that the end is where it was left.
 pub(super) fn verify(database: &Database) -> Result<AuditHead, StoreError> {
-    let tampered = |sequence| StoreError::Tampered {
-        path: database.path.to_path_buf(),
-        sequence,
-    };
     let mut head = AuditHead::empty();
     // One look at all of it, whatever other processes add meanwhile.
     let _snapshot = database
@@ -85,11 +73,8 @@ pub(super) fn verify(database: &Database) -> Result<AuditHead, StoreError> {
         if batch.is_empty() {
             break;
         }
-        for Kept { row, details } in batch {
-            head.advance(&row.entry, &details);
-            if row.sequence != head.rows || row.hash != head.hash {
-                return Err(tampered(head.rows));
-            }
+        for sealed in batch {
+            verified(&database.place, &mut head, &sealed)?;
         }
     }
     let kept = database.first("SELECT last_sequence, hash FROM audit_head", [], |row| {
@@ -98,9 +83,5 @@ pub(super) fn verify(database: &Database) -> Result<AuditHead, StoreError> {
             hash: row.get(1)?,
         })
     })?;
-    if kept.as_ref() == Some(&head) {
-        Ok(head)
-    } else {
-        Err(tampered(head.rows + 1))
-    }
+    head.ends(&database.place, kept.as_ref())
 }

@@ -1,26 +1,27 @@
 //! The connection, and how it is read and changed.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, TransactionBehavior};
 
-use super::{
-    failure::translate,
+use super::{failure::translate, pending::write};
+use crate::{
+    error::StoreError,
     pending::{Pending, Waiting},
+    place::Place,
 };
-use crate::error::StoreError;
 
 /// The connection, and what waits for its next change.
 pub(super) struct Database {
     pub(super) connection: Connection,
-    pub(super) path: Arc<Path>,
+    pub(super) place: Place,
     pub(super) waiting: Arc<Waiting>,
 }
 
 impl Database {
     /// An error of SQLite's in our words.
     pub(super) fn error(&self, error: &rusqlite::Error) -> StoreError {
-        translate(&self.path, error)
+        translate(&self.place, error)
     }
 
     /// Does all of `work` in one durable step, or nothing of it.
@@ -43,15 +44,15 @@ impl Database {
         pending: &Pending,
         work: impl FnOnce(&mut Change<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let path = &self.path;
-        let sql = |error: rusqlite::Error| translate(path, &error);
+        let place = &self.place;
+        let sql = |error: rusqlite::Error| translate(place, &error);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(sql)?;
-        let mut change = Change { transaction, path };
+        let mut change = Change { transaction, place };
         // What waited came first.
-        pending.write(&mut change)?;
+        write(&mut change, pending)?;
         let value = work(&mut change)?;
         change.transaction.commit().map_err(sql)?;
         Ok(value)
@@ -70,7 +71,7 @@ impl Database {
 /// A transaction that is being put together.
 pub(super) struct Change<'a> {
     pub(super) transaction: Transaction<'a>,
-    pub(super) path: &'a Path,
+    pub(super) place: &'a Place,
 }
 
 impl Change<'_> {
@@ -83,14 +84,14 @@ impl Change<'_> {
         self.transaction
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(parameters))
-            .map_err(|error| translate(self.path, &error))
+            .map_err(|error| translate(self.place, &error))
     }
 }
 
 /// Reading, in a change or outside of one.
 pub(super) trait Read {
-    /// What is read from, and its path.
-    fn source(&self) -> (&Connection, &Path);
+    /// What is read from, and its place.
+    fn source(&self) -> (&Connection, &Place);
 
     /// The only row of an answer.
     fn row<T>(
@@ -99,11 +100,11 @@ pub(super) trait Read {
         parameters: impl Params,
         take: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let (connection, path) = self.source();
+        let (connection, place) = self.source();
         connection
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row(parameters, take))
-            .map_err(|error| translate(path, &error))
+            .map_err(|error| translate(place, &error))
     }
 
     /// The first row of an answer, if there is any.
@@ -113,11 +114,11 @@ pub(super) trait Read {
         parameters: impl Params,
         take: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, StoreError> {
-        let (connection, path) = self.source();
+        let (connection, place) = self.source();
         connection
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row(parameters, take).optional())
-            .map_err(|error| translate(path, &error))
+            .map_err(|error| translate(place, &error))
     }
 
     /// Every row of an answer.
@@ -127,22 +128,22 @@ pub(super) trait Read {
         parameters: impl Params,
         take: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
-        let (connection, path) = self.source();
+        let (connection, place) = self.source();
         connection
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_map(parameters, take)?.collect())
-            .map_err(|error| translate(path, &error))
+            .map_err(|error| translate(place, &error))
     }
 }
 
 impl Read for Change<'_> {
-    fn source(&self) -> (&Connection, &Path) {
-        (&self.transaction, self.path)
+    fn source(&self) -> (&Connection, &Place) {
+        (&self.transaction, self.place)
     }
 }
 
 impl Read for Database {
-    fn source(&self) -> (&Connection, &Path) {
-        (&self.connection, &self.path)
+    fn source(&self) -> (&Connection, &Place) {
+        (&self.connection, &self.place)
     }
 }

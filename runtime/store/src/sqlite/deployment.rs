@@ -1,8 +1,6 @@
 //! Deployments in SQLite: how they begin, go on and end.
 
-use std::path::Path;
-
-use engine::{Purpose, Timestamp, Verdict};
+use engine::{Timestamp, Verdict};
 use rusqlite::params;
 use serde_json::json;
 
@@ -11,30 +9,15 @@ use super::{
     lease::{acquire, audit, break_open, holder},
     listing::existing,
     release::insert as insert_release,
-    value::{number, text},
 };
 use crate::{
     deployment::{Blob, NewDeployment, State},
     error::{LeaseError, StoreError},
-    lease::{Held, Lease, Owner, Scope},
+    lease::{Held, Lease, Owner},
     release::KnownRelease,
+    row::deployment::Texts,
+    value::{number, text},
 };
-
-/// What a new deployment keeps of its brief, as JSON texts.
-pub(super) struct Texts {
-    purpose: String,
-    brief: String,
-}
-
-impl Texts {
-    pub(super) fn of(path: &Path, new: &NewDeployment) -> Result<Self, StoreError> {
-        let purpose = text(path, "purpose of a deployment", &new.brief.purpose)?;
-        Ok(Self {
-            purpose,
-            brief: text(path, "brief", &new.brief)?,
-        })
-    }
-}
 
 /// Writes a deployment down and takes its lease.
 pub(super) fn begin(
@@ -44,19 +27,24 @@ pub(super) fn begin(
     ttl_ms: u64,
     now: Timestamp,
 ) -> Result<Lease, LeaseError> {
-    let brief = &new.brief;
-    let scope = Scope::new(&brief.application, &brief.environment);
-    let purpose = match brief.purpose {
-        Purpose::Deploy => "deploy",
-        Purpose::Rollback => "rollback",
-    };
-    let owner = Owner {
-        purpose: purpose.to_owned(),
-        deployment: Some(brief.id.clone()),
-        ..new.owner.clone()
-    };
+    let (scope, owner) = (new.scope(), new.owner());
     let lease = acquire(change, &scope, &owner, ttl_ms, now)?;
-    settle_unfinished(change, new, &lease, now)?;
+    settle_unfinished(change, new, None, now)?;
+    insert(change, new, texts, Some(&lease), now)?;
+    let details = new.details();
+    audit(change, &scope, &owner, now, "deployment_begun", details)?;
+    Ok(lease)
+}
+
+/// Writes a deployment down with all that it needs; queued where it has no lease.
+pub(super) fn insert(
+    change: &Change<'_>,
+    new: &NewDeployment,
+    texts: &Texts,
+    lease: Option<&Lease>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let brief = &new.brief;
     let release = KnownRelease {
         release: brief.release.clone(),
         artifact: new.artifact.clone(),
@@ -65,43 +53,15 @@ pub(super) fn begin(
     insert_release(change, &brief.application, &release)?;
     keep_blob(change, &new.configuration)?;
     keep_blob(change, &new.strategy)?;
-    insert(change, new, texts, &lease, now)?;
-    for pin in &new.plugins {
-        change.run(
-            "INSERT INTO plugin_pins (deployment, kind, name, digest) VALUES (?1, ?2, ?3, ?4)",
-            params![brief.id, pin.kind, pin.name, pin.digest],
-        )?;
-    }
-    let details = json!({
-        "purpose": purpose,
-        "release": brief.release.id,
-        "strategy": brief.strategy,
-        "configuration": new.configuration.digest,
-    });
-    audit(
-        change,
-        &scope,
-        &lease.owner,
-        now,
-        "deployment_begun",
-        details,
-    )?;
-    Ok(lease)
-}
-
-fn insert(
-    change: &Change<'_>,
-    new: &NewDeployment,
-    texts: &Texts,
-    lease: &Lease,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let brief = &new.brief;
+    let state = match lease {
+        Some(_) => State::Running,
+        None => State::Queued,
+    };
     let written = change.run(
         "INSERT INTO deployments (id, application, environment, purpose, release_id, version,
              strategy, brief, configuration_digest, strategy_digest, actor, host, token,
-             started_at, state)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 'running')
+             started_at, state, detached)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
          ON CONFLICT (id) DO NOTHING",
         params![
             brief.id,
@@ -114,34 +74,43 @@ fn insert(
             texts.brief,
             new.configuration.digest,
             new.strategy.digest,
-            lease.owner.actor,
-            lease.owner.host,
-            number(lease.token),
-            number(now.0)
+            new.owner.actor,
+            new.owner.host,
+            number(lease.map_or(0, |lease| lease.token)),
+            number(now.0),
+            state.as_str(),
+            lease.is_none()
         ],
     )?;
-    if written == 1 {
-        return Ok(());
+    if written == 0 {
+        return Err(new.known_already());
     }
-    Err(StoreError::Conflict(format!(
-        "there is a deployment {} already",
-        brief.id
-    )))
+    for pin in &new.plugins {
+        change.run(
+            "INSERT INTO plugin_pins (deployment, kind, name, digest) VALUES (?1, ?2, ?3, ?4)",
+            params![brief.id, pin.kind, pin.name, pin.digest],
+        )?;
+    }
+    Ok(())
 }
 
 /// Looks for an earlier deployment that was cut off, and gives it up where that was asked for.
 ///
-/// The lease is held by now: what has not ended is not running, whatever its mark says.
-fn settle_unfinished(
+/// The one with the lease that is `running`, if any, is not cut off: what else has not ended is
+/// not running, whatever its mark says.
+pub(super) fn settle_unfinished(
     change: &mut Change<'_>,
     new: &NewDeployment,
-    lease: &Lease,
+    running: Option<&Held>,
     now: Timestamp,
 ) -> Result<(), LeaseError> {
+    let scope = new.scope();
+    let running = running.and_then(|held| held.owner.deployment.as_deref());
     let unfinished: Vec<String> = change.rows(
         "SELECT id FROM deployments
-         WHERE application = ?1 AND environment = ?2 AND ended_at IS NULL ORDER BY token DESC",
-        params![lease.scope.application, lease.scope.environment],
+         WHERE application = ?1 AND environment = ?2 AND ended_at IS NULL
+           AND state = 'running' AND id IS NOT ?3 ORDER BY token DESC",
+        params![scope.application, scope.environment, running],
         |row| row.get(0),
     )?;
     let Some(latest) = unfinished.first() else {
@@ -152,24 +121,15 @@ fn settle_unfinished(
             deployment: latest.clone(),
         });
     }
-    let message = format!("deployment {} began in its place", new.brief.id);
-    let cause = engine::Failure::new(engine::Code::Conflict, message);
-    let verdict = Verdict::Abandoned { cause };
+    let verdict = new.successor_of_others();
     for id in &unfinished {
         set_verdict(change, id, &verdict, now)?;
         let by = Owner {
             deployment: Some(id.clone()),
-            ..lease.owner.clone()
+            ..new.owner()
         };
         let details = json!({ "for": new.brief.id });
-        audit(
-            change,
-            &lease.scope,
-            &by,
-            now,
-            "deployment_given_up",
-            details,
-        )?;
+        audit(change, &scope, &by, now, "deployment_given_up", details)?;
     }
     Ok(())
 }
@@ -193,7 +153,7 @@ fn set_verdict(
         params![
             id,
             State::of(verdict).as_str(),
-            text(change.path, "verdict", verdict)?,
+            text(change.place, "verdict", verdict)?,
             number(at.0)
         ],
     )?;

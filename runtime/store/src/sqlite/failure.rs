@@ -1,42 +1,42 @@
 //! Turns what SQLite says into what went wrong and what to do about it.
 
-use std::path::Path;
-
 use rusqlite::{Error, ErrorCode};
 
-use crate::error::StoreError;
+use crate::{error::StoreError, place::Place};
 
-pub(super) fn translate(path: &Path, error: &Error) -> StoreError {
+pub(super) fn translate(place: &Place, error: &Error) -> StoreError {
     let reason = match error {
         Error::SqliteFailure(code, None) => code.to_string(),
         // The message alone: the code before it says the same once more.
         Error::SqliteFailure(_, Some(message)) => message.clone(),
         _ => error.to_string(),
     };
-    let path = path.to_owned();
+    let place = place.clone();
     match error.sqlite_error_code() {
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            StoreError::Unopened { path, reason }
+            StoreError::Unopened { place, reason }
         }
-        Some(ErrorCode::NotADatabase) => StoreError::Foreign { path, reason },
-        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, reason },
-        Some(ErrorCode::ReadOnly) => StoreError::ReadOnly { path },
-        Some(ErrorCode::DiskFull) => StoreError::Full { path },
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path },
-        Some(ErrorCode::SystemIoFailure) => StoreError::Disk { path, reason },
-        _ => StoreError::Statement { path, reason },
+        Some(ErrorCode::NotADatabase) => StoreError::Foreign { place, reason },
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged { place, reason },
+        Some(ErrorCode::ReadOnly) => StoreError::ReadOnly { place },
+        Some(ErrorCode::DiskFull) => StoreError::Full { place },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { place },
+        Some(ErrorCode::SystemIoFailure) => StoreError::Disk { place, reason },
+        _ => StoreError::Statement { place, reason },
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use rusqlite::ffi;
 
     use super::*;
 
     fn check(code: i32, expected: &str) {
         let error = Error::SqliteFailure(ffi::Error::new(code), Some("it said so".to_owned()));
-        let translated = translate(Path::new("state.db"), &error);
+        let translated = translate(&Place::file(Path::new("state.db")), &error);
         assert_eq!(translated.to_string(), expected);
         let busy = matches!(translated, StoreError::Busy { .. });
         assert_eq!(translated.is_transient(), busy);
@@ -73,7 +73,7 @@ mod tests {
         check(
             ffi::SQLITE_NOTADB,
             "state.db is not a state store: it said so; move it out of the way, or name another \
-             state directory",
+             place for the state",
         );
         check(
             ffi::SQLITE_CONSTRAINT_FOREIGNKEY,

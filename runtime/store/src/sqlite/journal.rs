@@ -1,20 +1,32 @@
 //! The journal in SQLite: each of its calls is one commit, and the check of the lease is part of
 //! the statement that writes.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use engine::{Intent, Journal, JournalError, Outcome, Record, Timestamp, Verdict};
-use rusqlite::params;
+use rusqlite::{Row, params};
 use serde_json::{Value, json};
 
 use super::{
     database::{Change, Database, Read},
     lease::{audit, whereabouts},
     thread::Jobs,
+};
+use crate::{
+    deployment::State,
+    error::StoreError,
+    lease::Lease,
+    row::record::{IntentRow, OutcomeRow, RecordRow, Ticket},
     value::{number, parse, text, time, unsigned},
 };
-use crate::{deployment::State, error::StoreError, lease::Lease};
+
+/// Reads a [`RecordRow`].
+const SELECT: &str = "
+    SELECT sequence, origin, operation, effect, undo, attempt, started_at, result, report,
+           ended_at, token
+    FROM records WHERE deployment = ?1
+    ";
 
 /// Writes a deployment's record for the holder of its lease.
 pub(super) struct SqliteJournal {
@@ -22,21 +34,11 @@ pub(super) struct SqliteJournal {
     ticket: Arc<Ticket>,
 }
 
-/// Which record, under which lease.
-struct Ticket {
-    deployment: String,
-    lease: Lease,
-}
-
 impl SqliteJournal {
     pub(super) fn new(jobs: Jobs, deployment: &str, lease: &Lease) -> Self {
-        let ticket = Ticket {
-            deployment: deployment.to_owned(),
-            lease: lease.clone(),
-        };
         Self {
             jobs,
-            ticket: Arc::new(ticket),
+            ticket: Arc::new(Ticket::new(deployment, lease)),
         }
     }
 
@@ -53,186 +55,129 @@ impl SqliteJournal {
 #[async_trait]
 impl Journal for SqliteJournal {
     async fn begin(&mut self, intent: &Intent) -> Result<(), JournalError> {
-        let intent = IntentRow::of(&self.jobs.path, intent)?;
-        self.change(move |change, ticket| intent.insert(change, ticket, None))
+        let intent = IntentRow::of(&self.jobs.place, intent)?;
+        self.change(move |change, ticket| insert(change, ticket, &intent, None))
             .await
     }
 
     async fn end(&mut self, sequence: u64, outcome: &Outcome) -> Result<(), JournalError> {
-        let outcome = OutcomeRow::of(&self.jobs.path, outcome)?;
-        self.change(move |change, ticket| outcome.update(change, ticket, sequence))
+        let outcome = OutcomeRow::of(&self.jobs.place, outcome)?;
+        self.change(move |change, ticket| update(change, ticket, sequence, &outcome))
             .await
     }
 
     async fn note(&mut self, intent: &Intent, outcome: &Outcome) -> Result<(), JournalError> {
-        let intent = IntentRow::of(&self.jobs.path, intent)?;
-        let outcome = OutcomeRow::of(&self.jobs.path, outcome)?;
-        self.change(move |change, ticket| intent.insert(change, ticket, Some(&outcome)))
+        let intent = IntentRow::of(&self.jobs.place, intent)?;
+        let outcome = OutcomeRow::of(&self.jobs.place, outcome)?;
+        self.change(move |change, ticket| insert(change, ticket, &intent, Some(&outcome)))
             .await
     }
 
     async fn close(&mut self, verdict: &Value, at: Timestamp) -> Result<(), JournalError> {
-        let written = text(&self.jobs.path, "verdict", verdict)?;
-        let verdict: Verdict = parse(&self.jobs.path, "verdict", &written)?;
+        let written = text(&self.jobs.place, "verdict", verdict)?;
+        let verdict: Verdict = parse(&self.jobs.place, "verdict", &written)?;
         let state = State::of(&verdict);
         self.change(move |change, ticket| close(change, ticket, state, &written, at))
             .await
     }
 }
 
-impl From<StoreError> for JournalError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error.to_string())
+/// Fails where the lease was lost; with a time, also where it ran out.
+fn check(change: &Change<'_>, ticket: &Ticket, at: Option<Timestamp>) -> Result<(), JournalError> {
+    match whereabouts(change, &ticket.lease, at)? {
+        Some(holder) => Err(JournalError::LeaseLost { holder }),
+        None => Ok(()),
     }
 }
 
-/// An intent as it is kept.
-struct IntentRow {
+/// Adds the row where the lease is held and the record has no gap; a further attempt at the
+/// same thing, whose outcome is not known, takes the place of the one before.
+fn insert(
+    change: &Change<'_>,
+    ticket: &Ticket,
+    intent: &IntentRow,
+    outcome: Option<&OutcomeRow>,
+) -> Result<(), JournalError> {
+    let written = change.run(
+        "INSERT INTO records (deployment, sequence, origin, operation, effect, undo, attempt,
+                              token, started_at, result, report, ended_at)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 FROM leases
+         WHERE application = ?13 AND environment = ?14 AND token = ?8 AND until_at > ?9
+           AND deployment = ?1
+           AND (?2 = 1 OR EXISTS (SELECT 1 FROM records
+                                  WHERE deployment = ?1 AND sequence = ?2 - 1))
+         ON CONFLICT (deployment, sequence) DO UPDATE SET
+             attempt = excluded.attempt, token = excluded.token,
+             started_at = excluded.started_at, result = excluded.result,
+             report = excluded.report, ended_at = excluded.ended_at
+         WHERE records.ended_at IS NULL AND records.attempt < excluded.attempt
+           AND records.origin = excluded.origin AND records.undo = excluded.undo
+           AND records.operation IS NOT DISTINCT FROM excluded.operation
+           AND records.effect IS NOT DISTINCT FROM excluded.effect",
+        params![
+            ticket.deployment,
+            number(intent.sequence),
+            intent.origin,
+            intent.operation,
+            intent.effect,
+            intent.undo,
+            intent.attempt,
+            number(ticket.lease.token),
+            number(intent.started.0),
+            outcome.map(|outcome| &outcome.result),
+            outcome.and_then(|outcome| outcome.report.as_ref()),
+            outcome.map(|outcome| number(outcome.ended.0)),
+            ticket.lease.scope.application,
+            ticket.lease.scope.environment
+        ],
+    )?;
+    if written == 1 {
+        return Ok(());
+    }
+    check(change, ticket, Some(intent.started))?;
+    if row(change, ticket, intent.sequence)?.is_some_and(|row| row.is(ticket, intent, outcome)) {
+        return Ok(());
+    }
+    let last: i64 = change.row(
+        "SELECT coalesce(max(sequence), 0) FROM records WHERE deployment = ?1",
+        [&ticket.deployment],
+        |row| row.get(0),
+    )?;
+    Err(ticket.out_of_order(intent.sequence, unsigned(last)))
+}
+
+/// Adds the outcome to the row that this holder began. A lease that ran out, and that nobody
+/// took, is good enough: what happened has happened.
+fn update(
+    change: &Change<'_>,
+    ticket: &Ticket,
     sequence: u64,
-    origin: String,
-    operation: Option<String>,
-    effect: Option<String>,
-    undo: String,
-    attempt: u32,
-    started: Timestamp,
-}
-
-impl IntentRow {
-    fn of(path: &Path, intent: &Intent) -> Result<Self, StoreError> {
-        let operation = intent.operation.as_ref();
-        let effect = intent.effect.as_ref();
-        Ok(Self {
-            sequence: intent.sequence,
-            origin: text(path, "origin", &intent.origin)?,
-            operation: operation
-                .map(|it| text(path, "operation", it))
-                .transpose()?,
-            effect: effect.map(|it| text(path, "effect", it)).transpose()?,
-            undo: text(path, "undo", &intent.undo)?,
-            attempt: intent.attempt,
-            started: intent.started,
-        })
+    outcome: &OutcomeRow,
+) -> Result<(), JournalError> {
+    let written = change.run(
+        "UPDATE records SET result = ?3, report = ?4, ended_at = ?5
+         WHERE deployment = ?1 AND sequence = ?2 AND token = ?6 AND ended_at IS NULL
+           AND EXISTS (SELECT 1 FROM leases WHERE application = ?7 AND environment = ?8
+                         AND token = ?6 AND until_at IS NOT NULL)",
+        params![
+            ticket.deployment,
+            number(sequence),
+            outcome.result,
+            outcome.report,
+            number(outcome.ended.0),
+            number(ticket.lease.token),
+            ticket.lease.scope.application,
+            ticket.lease.scope.environment
+        ],
+    )?;
+    if written == 1 {
+        return Ok(());
     }
-
-    /// Adds the row where the lease is held and the record has no gap; a further attempt at the
-    /// same thing, whose outcome is not known, takes the place of the one before.
-    fn insert(
-        &self,
-        change: &Change<'_>,
-        ticket: &Ticket,
-        outcome: Option<&OutcomeRow>,
-    ) -> Result<(), JournalError> {
-        let written = change.run(
-            "INSERT INTO records (deployment, sequence, origin, operation, effect, undo, attempt,
-                                  token, started_at, result, report, ended_at)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 FROM leases
-             WHERE application = ?13 AND environment = ?14 AND token = ?8 AND until_at > ?9
-               AND deployment = ?1
-               AND (?2 = 1 OR EXISTS (SELECT 1 FROM records
-                                      WHERE deployment = ?1 AND sequence = ?2 - 1))
-             ON CONFLICT (deployment, sequence) DO UPDATE SET
-                 attempt = excluded.attempt, token = excluded.token,
-                 started_at = excluded.started_at, result = excluded.result,
-                 report = excluded.report, ended_at = excluded.ended_at
-             WHERE records.ended_at IS NULL AND records.attempt < excluded.attempt
-               AND records.origin = excluded.origin AND records.undo = excluded.undo
-               AND records.operation IS NOT DISTINCT FROM excluded.operation
-               AND records.effect IS NOT DISTINCT FROM excluded.effect",
-            params![
-                ticket.deployment,
-                number(self.sequence),
-                self.origin,
-                self.operation,
-                self.effect,
-                self.undo,
-                self.attempt,
-                number(ticket.lease.token),
-                number(self.started.0),
-                outcome.map(|outcome| &outcome.result),
-                outcome.and_then(|outcome| outcome.report.as_ref()),
-                outcome.map(|outcome| number(outcome.ended.0)),
-                ticket.lease.scope.application,
-                ticket.lease.scope.environment
-            ],
-        )?;
-        if written == 1 {
-            return Ok(());
-        }
-        ticket.check(change, Some(self.started))?;
-        let last: i64 = change.row(
-            "SELECT coalesce(max(sequence), 0) FROM records WHERE deployment = ?1",
-            [&ticket.deployment],
-            |row| row.get(0),
-        )?;
-        Err(ticket.conflict(format!(
-            "record {} cannot be written: {last} is the last one, and only the one after it, or \
-             a further attempt at it while its outcome is not known, can be",
-            self.sequence
-        )))
+    check(change, ticket, None)?;
+    if row(change, ticket, sequence)?.is_some_and(|row| row.has(ticket, outcome)) {
+        return Ok(());
     }
-}
-
-/// An outcome as it is kept.
-struct OutcomeRow {
-    result: String,
-    report: Option<String>,
-    ended: Timestamp,
-}
-
-impl OutcomeRow {
-    fn of(path: &Path, outcome: &Outcome) -> Result<Self, StoreError> {
-        let report = outcome.report.as_ref();
-        Ok(Self {
-            result: text(path, "result", &outcome.result)?,
-            report: report.map(|it| text(path, "report", it)).transpose()?,
-            ended: outcome.ended,
-        })
-    }
-
-    /// Adds the outcome to the row that this holder began. A lease that ran out, and that nobody
-    /// took, is good enough: what happened has happened.
-    fn update(
-        &self,
-        change: &Change<'_>,
-        ticket: &Ticket,
-        sequence: u64,
-    ) -> Result<(), JournalError> {
-        let written = change.run(
-            "UPDATE records SET result = ?3, report = ?4, ended_at = ?5
-             WHERE deployment = ?1 AND sequence = ?2 AND token = ?6 AND ended_at IS NULL
-               AND EXISTS (SELECT 1 FROM leases WHERE application = ?7 AND environment = ?8
-                             AND token = ?6 AND until_at IS NOT NULL)",
-            params![
-                ticket.deployment,
-                number(sequence),
-                self.result,
-                self.report,
-                number(self.ended.0),
-                number(ticket.lease.token),
-                ticket.lease.scope.application,
-                ticket.lease.scope.environment
-            ],
-        )?;
-        if written == 1 {
-            return Ok(());
-        }
-        ticket.check(change, None)?;
-        Err(ticket.conflict(format!("record {sequence} is not under way")))
-    }
-}
-
-impl Ticket {
-    /// Fails where the lease was lost; with a time, also where it ran out.
-    fn check(&self, change: &Change<'_>, at: Option<Timestamp>) -> Result<(), JournalError> {
-        match whereabouts(change, &self.lease, at)? {
-            Some(holder) => Err(JournalError::LeaseLost { holder }),
-            None => Ok(()),
-        }
-    }
-
-    fn conflict(&self, what: String) -> JournalError {
-        JournalError::Store(format!("deployment {}: {what}", self.deployment))
-    }
+    Err(ticket.not_under_way(sequence))
 }
 
 /// Sets the verdict where this holder still works on the deployment.
@@ -260,8 +205,14 @@ fn close(
         ],
     )?;
     if written == 0 {
-        ticket.check(change, None)?;
-        return Err(ticket.conflict("it is not running".to_owned()));
+        check(change, ticket, None)?;
+        let closed = change.first(
+            "SELECT 1 FROM deployments WHERE id = ?1 AND token = ?2 AND verdict = ?3
+               AND ended_at = ?4",
+            params![deployment, number(lease.token), verdict, number(at.0)],
+            |_| Ok(()),
+        )?;
+        return closed.ok_or_else(|| ticket.not_running());
     }
     let mut by = lease.owner.clone();
     by.deployment = Some(deployment.clone());
@@ -270,68 +221,54 @@ fn close(
     Ok(())
 }
 
-/// The record of a deployment, oldest first.
-pub(super) fn records(database: &Database, deployment: &str) -> Result<Vec<Record>, StoreError> {
-    let rows = database.rows(
-        "SELECT sequence, origin, operation, effect, undo, attempt, started_at, result, report,
-                ended_at
-         FROM records WHERE deployment = ?1 ORDER BY sequence",
-        [deployment],
-        |row| {
-            let intent = IntentRow {
-                sequence: unsigned(row.get(0)?),
-                origin: row.get(1)?,
-                operation: row.get(2)?,
-                effect: row.get(3)?,
-                undo: row.get(4)?,
-                attempt: row.get(5)?,
-                started: time(row.get(6)?),
-            };
-            let ended: Option<i64> = row.get(9)?;
-            let outcome = match ended {
-                Some(ended) => Some(OutcomeRow {
-                    result: row.get(7)?,
-                    report: row.get(8)?,
-                    ended: time(ended),
-                }),
-                None => None,
-            };
-            Ok((intent, outcome))
-        },
-    )?;
-    let path = &database.path;
-    rows.into_iter()
-        .map(|(intent, outcome)| record(path, &intent, outcome.as_ref()))
-        .collect()
+fn row(
+    change: &Change<'_>,
+    ticket: &Ticket,
+    sequence: u64,
+) -> Result<Option<RecordRow>, StoreError> {
+    change.first(
+        &format!("{SELECT} AND sequence = ?2"),
+        params![ticket.deployment, number(sequence)],
+        take,
+    )
 }
 
-fn record(
-    path: &Path,
-    intent: &IntentRow,
-    outcome: Option<&OutcomeRow>,
-) -> Result<Record, StoreError> {
-    let operation = intent.operation.as_deref();
-    let effect = intent.effect.as_deref();
-    let outcome = outcome.map(|row| {
-        let report = row.report.as_deref();
-        Ok(Outcome {
-            result: parse(path, "result", &row.result)?,
-            report: report.map(|it| parse(path, "report", it)).transpose()?,
-            ended: row.ended,
-        })
-    });
-    Ok(Record {
-        intent: Intent {
-            sequence: intent.sequence,
-            origin: parse(path, "origin", &intent.origin)?,
-            operation: operation
-                .map(|it| parse(path, "operation", it))
-                .transpose()?,
-            effect: effect.map(|it| parse(path, "effect", it)).transpose()?,
-            undo: parse(path, "undo", &intent.undo)?,
-            attempt: intent.attempt,
-            started: intent.started,
-        },
-        outcome: outcome.transpose()?,
+/// The record of a deployment from that sequence on, oldest first.
+pub(super) fn records(
+    database: &Database,
+    deployment: &str,
+    first: u64,
+) -> Result<Vec<Record>, StoreError> {
+    let rows = database.rows(
+        &format!("{SELECT} AND sequence >= ?2 ORDER BY sequence"),
+        params![deployment, number(first)],
+        take,
+    )?;
+    rows.iter().map(|row| row.read(&database.place)).collect()
+}
+
+fn take(row: &Row<'_>) -> rusqlite::Result<RecordRow> {
+    let intent = IntentRow {
+        sequence: unsigned(row.get(0)?),
+        origin: row.get(1)?,
+        operation: row.get(2)?,
+        effect: row.get(3)?,
+        undo: row.get(4)?,
+        attempt: row.get(5)?,
+        started: time(row.get(6)?),
+    };
+    let ended: Option<i64> = row.get(9)?;
+    let outcome = match ended {
+        Some(ended) => Some(OutcomeRow {
+            result: row.get(7)?,
+            report: row.get(8)?,
+            ended: time(ended),
+        }),
+        None => None,
+    };
+    Ok(RecordRow {
+        token: unsigned(row.get(10)?),
+        intent,
+        outcome,
     })
 }

@@ -7,19 +7,16 @@ use serde_json::json;
 use super::{
     database::{Change, Read},
     pending::append,
-    value::{number, time, unsigned},
 };
 use crate::{
-    audit::AuditEntry,
     error::{LeaseError, StoreError},
     lease::{Held, Lease, Owner, Scope},
+    row::{
+        self,
+        lease::{Standing, entry, who},
+    },
+    value::{length, number, time, unsigned},
 };
-
-/// A scope's row: its last holder, and until when; none where that one has let go.
-struct Standing {
-    last: Held,
-    held: bool,
-}
 
 fn standing(read: &impl Read, scope: &Scope) -> Result<Option<Standing>, StoreError> {
     read.first(
@@ -51,10 +48,7 @@ fn standing(read: &impl Read, scope: &Scope) -> Result<Option<Standing>, StoreEr
 
 /// Who holds it; also one whose time ran out.
 pub(super) fn holder(read: &impl Read, scope: &Scope) -> Result<Option<Held>, StoreError> {
-    let standing = standing(read, scope)?;
-    Ok(standing
-        .filter(|standing| standing.held)
-        .map(|standing| standing.last))
+    Ok(standing(read, scope)?.and_then(Standing::holder))
 }
 
 /// Takes the lease, also from one whose time ran out.
@@ -67,9 +61,7 @@ pub(super) fn acquire(
 ) -> Result<Lease, LeaseError> {
     let standing = standing(change, scope)?;
     let token = standing.as_ref().map_or(0, |standing| standing.last.token) + 1;
-    let before = standing
-        .filter(|standing| standing.held)
-        .map(|standing| standing.last);
+    let before = standing.and_then(Standing::holder);
     if let Some(held) = before.as_ref().filter(|held| held.is_live(now)) {
         return Err(LeaseError::Held {
             scope: scope.clone(),
@@ -79,13 +71,13 @@ pub(super) fn acquire(
     let until = now.after_ms(ttl_ms);
     change.run(
         "INSERT INTO leases (application, environment, token, actor, host, process, purpose,
-                             deployment, since_at, until_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                             deployment, since_at, until_at, ttl_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT (application, environment) DO UPDATE SET
              token = excluded.token, actor = excluded.actor, host = excluded.host,
              process = excluded.process, purpose = excluded.purpose,
              deployment = excluded.deployment, since_at = excluded.since_at,
-             until_at = excluded.until_at",
+             until_at = excluded.until_at, ttl_ms = excluded.ttl_ms",
         params![
             scope.application,
             scope.environment,
@@ -96,7 +88,8 @@ pub(super) fn acquire(
             owner.purpose,
             owner.deployment,
             number(now.0),
-            number(until.0)
+            number(until.0),
+            length(ttl_ms)
         ],
     )?;
     if let Some(held) = before {
@@ -121,14 +114,15 @@ pub(super) fn renew(
 ) -> Result<Lease, LeaseError> {
     let until = now.after_ms(ttl_ms);
     let kept = change.first(
-        "UPDATE leases SET until_at = CASE WHEN until_at > ?4 THEN until_at ELSE ?4 END
+        "UPDATE leases SET until_at = max(until_at, ?4), ttl_ms = ?5
          WHERE application = ?1 AND environment = ?2 AND token = ?3 AND until_at IS NOT NULL
          RETURNING until_at",
         params![
             lease.scope.application,
             lease.scope.environment,
             number(lease.token),
-            number(until.0)
+            number(until.0),
+            length(ttl_ms)
         ],
         |row| row.get(0),
     )?;
@@ -137,14 +131,27 @@ pub(super) fn renew(
             until: time(until),
             ..lease.clone()
         }),
-        None => {
-            let holder = whereabouts(change, lease, None)?.unwrap_or_default();
-            Err(LeaseError::Lost {
-                scope: lease.scope.clone(),
-                holder,
-            })
-        }
+        None => Err(lost(change, lease)?),
     }
+}
+
+/// A lease that lasts longer than it was ever taken for shows that the clock was set back since:
+/// from now on it lasts no longer than it was taken for.
+pub(super) fn steady(change: &Change<'_>, scope: &Scope, now: Timestamp) -> Result<(), StoreError> {
+    change.run(
+        "UPDATE leases SET until_at = ?3 + ttl_ms
+         WHERE application = ?1 AND environment = ?2 AND until_at > ?3 + ttl_ms",
+        params![scope.application, scope.environment, number(now.0)],
+    )?;
+    Ok(())
+}
+
+/// The lease is not this one's any more.
+pub(super) fn lost(read: &impl Read, lease: &Lease) -> Result<LeaseError, StoreError> {
+    Ok(LeaseError::Lost {
+        scope: lease.scope.clone(),
+        holder: whereabouts(read, lease, None)?.unwrap_or_default(),
+    })
 }
 
 /// Lets go of the lease where it was not lost.
@@ -189,27 +196,8 @@ pub(super) fn whereabouts(
     lease: &Lease,
     at: Option<Timestamp>,
 ) -> Result<Option<String>, StoreError> {
-    let Some(Standing { last, held }) = standing(read, &lease.scope)? else {
-        return Ok(Some("nobody (the store knows of no such lease)".to_owned()));
-    };
-    Ok(match (last.token == lease.token, held) {
-        (false, true) => Some(last.owner.to_string()),
-        (false, false) => Some(format!("{}, who has let go of it", last.owner)),
-        (true, false) => Some("nobody (it was released or broken)".to_owned()),
-        (true, true) => at
-            .filter(|at| !last.is_live(*at))
-            .map(|_| "nobody (it ran out and was not renewed)".to_owned()),
-    })
-}
-
-fn who(owner: &Owner) -> serde_json::Value {
-    json!({
-        "actor": owner.actor,
-        "host": owner.host,
-        "process": owner.process,
-        "purpose": owner.purpose,
-        "deployment": owner.deployment,
-    })
+    let standing = standing(read, &lease.scope)?;
+    Ok(row::lease::whereabouts(standing.as_ref(), lease.token, at))
 }
 
 /// Audits what somebody did with a lease or with the deployment that it covers.
@@ -221,15 +209,5 @@ pub(super) fn audit(
     action: &str,
     details: serde_json::Value,
 ) -> Result<(), StoreError> {
-    let entry = AuditEntry {
-        at,
-        deployment: by.deployment.clone(),
-        application: scope.application.clone(),
-        environment: scope.environment.clone(),
-        action: action.to_owned(),
-        actor: by.actor.clone(),
-        host: by.host.clone(),
-        details,
-    };
-    append(change, &[entry])
+    append(change, &[entry(scope, by, at, action, details)])
 }

@@ -1,86 +1,56 @@
 //! Deployments in SQLite, read back: one, many, and what they are pinned to.
 
-use std::path::Path;
-
 use engine::{Purpose, Timestamp};
 use rusqlite::{Row, params};
 
-use super::{
-    database::{Change, Database, Read},
-    value::{number, parse, time, unsigned},
-};
+use super::database::{Change, Database, Read};
 use crate::{
     deployment::{Blob, Deployment, Filter, Pinned, PluginPin, State},
     error::StoreError,
     lease::Scope,
+    row::deployment::{CANDIDATES_MAX, DeploymentRow, missing, sole},
+    value::{number, parse, time, unsigned},
 };
 
-/// Deployments that a beginning of an id may fit before it is called ambiguous: enough to help.
-const CANDIDATES_MAX: u32 = 5;
-
-/// Reads a [`Found`]. ?1 is the time: a running deployment whose lease is not held by its own
-/// process then is cut off.
-const SELECT: &str = "
+/// Reads a [`DeploymentRow`]. ?1 is the time: a running deployment whose lease is not held by its
+/// own process then is cut off.
+pub(super) const SELECT: &str = "
     SELECT d.id, d.application, d.environment, d.purpose, d.release_id, d.version, d.strategy,
            d.actor, d.host, d.token, d.started_at, d.ended_at,
            CASE WHEN d.state = 'running' AND l.token IS NULL THEN 'cut-off' ELSE d.state END,
-           d.verdict
+           d.verdict, d.detached
     FROM deployments d
     LEFT JOIN leases l ON l.application = d.application AND l.environment = d.environment
          AND l.deployment = d.id AND l.token = d.token AND l.until_at > ?1
     ";
 
-/// A deployment whose words were not read yet.
-struct Found {
-    deployment: Deployment,
-    purpose: String,
-    state: String,
-    verdict: Option<String>,
-}
-
-impl Found {
-    fn take(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let ended: Option<i64> = row.get(11)?;
-        let deployment = Deployment {
-            id: row.get(0)?,
-            scope: Scope {
-                application: row.get(1)?,
-                environment: row.get(2)?,
-            },
-            purpose: Purpose::Deploy,
-            release: row.get(4)?,
-            version: row.get(5)?,
-            strategy: row.get(6)?,
-            actor: row.get(7)?,
-            host: row.get(8)?,
-            token: unsigned(row.get(9)?),
-            started: time(row.get(10)?),
-            ended: ended.map(time),
-            state: State::CutOff,
-            verdict: None,
-        };
-        Ok(Self {
-            deployment,
-            purpose: row.get(3)?,
-            state: row.get(12)?,
-            verdict: row.get(13)?,
-        })
-    }
-
-    fn read(self, path: &Path) -> Result<Deployment, StoreError> {
-        let state = State::parse(&self.state).ok_or_else(|| StoreError::Unreadable {
-            path: path.to_owned(),
-            what: "state of a deployment",
-            reason: format!("`{}` is none of those that this version knows", self.state),
-        })?;
-        let verdict = self.verdict.as_deref();
-        Ok(Deployment {
-            purpose: parse(path, "purpose of a deployment", &self.purpose)?,
-            state,
-            verdict: verdict.map(|it| parse(path, "verdict", it)).transpose()?,
-            ..self.deployment
-        })
-    }
+pub(super) fn take(row: &Row<'_>) -> rusqlite::Result<DeploymentRow> {
+    let ended: Option<i64> = row.get(11)?;
+    let deployment = Deployment {
+        id: row.get(0)?,
+        scope: Scope {
+            application: row.get(1)?,
+            environment: row.get(2)?,
+        },
+        purpose: Purpose::Deploy,
+        release: row.get(4)?,
+        version: row.get(5)?,
+        strategy: row.get(6)?,
+        actor: row.get(7)?,
+        host: row.get(8)?,
+        token: unsigned(row.get(9)?),
+        started: time(row.get(10)?),
+        ended: ended.map(time),
+        state: State::CutOff,
+        verdict: None,
+        detached: row.get(14)?,
+    };
+    Ok(DeploymentRow {
+        deployment,
+        purpose: row.get(3)?,
+        state: row.get(12)?,
+        verdict: row.get(13)?,
+    })
 }
 
 /// The one with that id, which must exist.
@@ -93,16 +63,10 @@ pub(super) fn existing(
         .first(
             &format!("{SELECT} WHERE d.id = ?2"),
             params![number(now.0), id],
-            Found::take,
+            take,
         )?
         .ok_or_else(|| missing(id))?
-        .read(change.path)
-}
-
-fn missing(id: &str) -> StoreError {
-    StoreError::Missing {
-        what: format!("deployment `{id}`"),
-    }
+        .read(change.place)
 }
 
 /// Deployments, newest first.
@@ -115,7 +79,10 @@ pub(super) fn list(
     let conditions = [
         (filter.application.is_some(), "d.application = ?2"),
         (filter.environment.is_some(), "d.environment = ?3"),
-        (filter.open, "d.state IN ('running', 'stuck', 'frozen')"),
+        (
+            filter.open,
+            "d.state IN ('queued', 'running', 'stuck', 'frozen')",
+        ),
     ];
     let conditions: String = conditions
         .iter()
@@ -132,10 +99,10 @@ pub(super) fn list(
         filter.environment,
         filter.limit.map_or(i64::MAX, i64::from)
     ];
-    let found = database.rows(&sql, parameters, Found::take)?;
+    let found = database.rows(&sql, parameters, take)?;
     found
         .into_iter()
-        .map(|found| found.read(&database.path))
+        .map(|found| found.read(&database.place))
         .collect()
 }
 
@@ -150,23 +117,9 @@ pub(super) fn find(
         "{SELECT} WHERE substr(d.id, 1, length(?2)) = ?2 ORDER BY length(d.id), d.id LIMIT ?3"
     );
     let parameters = params![number(now.0), prefix, CANDIDATES_MAX];
-    let found = database.rows(&sql, parameters, Found::take)?;
-    let sole = found.len() == 1;
-    let mut candidates = found.into_iter().map(|found| found.read(&database.path));
-    let Some(first) = candidates.next().transpose()? else {
-        return Ok(None);
-    };
-    if sole || first.id == prefix {
-        return Ok(Some(first));
-    }
-    let others = candidates.map(|other| other.map(|other| other.id));
-    let candidates = std::iter::once(Ok(first.id.clone()))
-        .chain(others)
-        .collect::<Result<_, _>>()?;
-    Err(StoreError::Ambiguous {
-        prefix: prefix.to_owned(),
-        candidates,
-    })
+    let found = database.rows(&sql, parameters, take)?;
+    let found = found.into_iter().map(|found| found.read(&database.place));
+    sole(prefix, found.collect::<Result<_, _>>()?)
 }
 
 /// What the deployment with that id is pinned to.
@@ -197,7 +150,7 @@ pub(super) fn pinned(database: &Database, id: &str) -> Result<Pinned, StoreError
             })
         },
     )?;
-    let brief = parse(&database.path, "brief", &brief)?;
+    let brief = parse(&database.place, "brief", &brief)?;
     Ok(Pinned {
         brief,
         configuration,

@@ -3,13 +3,11 @@
 use engine::Timestamp;
 use rusqlite::params;
 
-use super::{
-    database::{Change, Read},
-    value::{number, time, unsigned},
-};
+use super::database::{Change, Read};
 use crate::{
     error::{LockError, StoreError},
     lock::Lock,
+    value::{number, time, unsigned},
 };
 
 /// Takes the lock, also from one whose time ran out.

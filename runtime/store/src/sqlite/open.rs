@@ -12,7 +12,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::failure::translate;
-use crate::error::StoreError;
+use crate::{error::StoreError, place::Place, schema::MIGRATIONS};
 
 /// How long a statement waits for another process that is writing. Longer than any transaction
 /// of ours takes on a slow disk, shorter than the shortest lease.
@@ -27,23 +27,20 @@ const STATEMENTS_MAX: usize = 128;
 /// Marks a SQLite file as a state store: `runt` in ASCII.
 const APPLICATION_ID: i32 = 0x7275_6e74;
 
-/// The schema, one step for each version. A step that was released never changes.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_first.sql")];
-
 /// Opens the file, or makes it.
-pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open(path: &Path, place: &Place) -> Result<Connection, StoreError> {
     let mut connection = match connect(path) {
         // There is no need to look first: a file that is there opens.
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => create(path)
-            .map_err(|error| unopened(path, &error))
-            .and_then(|()| connect(path).map_err(|error| translate(path, &error))),
-        other => other.map_err(|error| translate(path, &error)),
+            .map_err(|error| unopened(place, &error))
+            .and_then(|()| connect(path).map_err(|error| translate(place, &error))),
+        other => other.map_err(|error| translate(place, &error)),
     }?;
-    prepare(&mut connection, path, MIGRATIONS)?;
+    prepare(&mut connection, place, MIGRATIONS)?;
     Ok(connection)
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // The connection stays on one thread, so SQLite need not lock it.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -71,16 +68,16 @@ fn create(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn unopened(path: &Path, error: &io::Error) -> StoreError {
+fn unopened(place: &Place, error: &io::Error) -> StoreError {
     match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly {
-            path: path.to_owned(),
+            place: place.clone(),
         },
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full {
-            path: path.to_owned(),
+            place: place.clone(),
         },
         _ => StoreError::Unopened {
-            path: path.to_owned(),
+            place: place.clone(),
             reason: error.to_string(),
         },
     }
@@ -88,23 +85,23 @@ fn unopened(path: &Path, error: &io::Error) -> StoreError {
 
 fn prepare(
     connection: &mut Connection,
-    path: &Path,
+    place: &Place,
     migrations: &[&str],
 ) -> Result<(), StoreError> {
-    let sql = |error: rusqlite::Error| translate(path, &error);
+    let sql = |error: rusqlite::Error| translate(place, &error);
     connection.busy_timeout(BUSY_TIMEOUT).map_err(sql)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     if connection.is_readonly("main").map_err(sql)? {
         return Err(StoreError::ReadOnly {
-            path: path.to_owned(),
+            place: place.clone(),
         });
     }
     // Nothing is changed before the file is known to be ours.
-    let version = check(connection, path, migrations.len())?;
+    let version = check(connection, place, migrations.len())?;
     let mode = switch(connection).map_err(sql)?;
     if mode != "wal" {
         return Err(StoreError::Unopened {
-            path: path.to_owned(),
+            place: place.clone(),
             reason: "its file system cannot share memory between processes".to_owned(),
         });
     }
@@ -116,7 +113,7 @@ fn prepare(
         )
         .map_err(sql)?;
     if version < migrations.len() {
-        migrate(connection, path, migrations)
+        migrate(connection, place, migrations)
     } else {
         Ok(())
     }
@@ -141,11 +138,11 @@ fn switch(connection: &Connection) -> rusqlite::Result<String> {
 }
 
 /// The file's schema version; 0 for a new one.
-fn check(connection: &Connection, path: &Path, known: usize) -> Result<usize, StoreError> {
+fn check(connection: &Connection, place: &Place, known: usize) -> Result<usize, StoreError> {
     let number = |sql: &str| {
         connection
             .query_row(sql, [], |row| row.get::<_, i32>(0))
-            .map_err(|error| translate(path, &error))
+            .map_err(|error| translate(place, &error))
     };
     // The mark is read last: whoever makes the schema meanwhile sets it in the same step.
     let tables = number("SELECT count(*) FROM sqlite_schema")?;
@@ -153,7 +150,7 @@ fn check(connection: &Connection, path: &Path, known: usize) -> Result<usize, St
     let ours = number("PRAGMA application_id")? == APPLICATION_ID;
     if !ours && (version != 0 || tables != 0) {
         return Err(StoreError::Foreign {
-            path: path.to_owned(),
+            place: place.clone(),
             reason: "it is the database of another program".to_owned(),
         });
     }
@@ -161,7 +158,7 @@ fn check(connection: &Connection, path: &Path, known: usize) -> Result<usize, St
     match usize::try_from(version) {
         Ok(version) if version <= known => Ok(version),
         _ => Err(StoreError::Newer {
-            path: path.to_owned(),
+            place: place.clone(),
             found: version,
             known: u32::try_from(known).unwrap_or(u32::MAX),
         }),
@@ -170,15 +167,15 @@ fn check(connection: &Connection, path: &Path, known: usize) -> Result<usize, St
 
 fn migrate(
     connection: &mut Connection,
-    path: &Path,
+    place: &Place,
     migrations: &[&str],
 ) -> Result<(), StoreError> {
-    let sql = |error: rusqlite::Error| translate(path, &error);
+    let sql = |error: rusqlite::Error| translate(place, &error);
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(sql)?;
     // Another process may have been faster.
-    let version = check(&transaction, path, migrations.len())?;
+    let version = check(&transaction, place, migrations.len())?;
     for (number, step) in (1_u32..).zip(migrations).skip(version) {
         transaction.execute_batch(step).map_err(sql)?;
         transaction
@@ -201,7 +198,7 @@ mod tests {
     fn prepared(path: &Path, migrations: &[&str]) -> Result<Connection, StoreError> {
         create(path).unwrap();
         let mut connection = connect(path).unwrap();
-        prepare(&mut connection, path, migrations).map(|()| connection)
+        prepare(&mut connection, &Place::file(path), migrations).map(|()| connection)
     }
 
     fn words(connection: &Connection, columns: &str) -> rusqlite::Result<String> {
@@ -223,7 +220,7 @@ mod tests {
         assert_eq!(
             refused,
             StoreError::Newer {
-                path,
+                place: Place::file(&path),
                 found: 2,
                 known: 1
             }

@@ -1,61 +1,26 @@
 //! Releases in SQLite.
 
-use std::path::Path;
-
-use engine::Release;
 use rusqlite::{Row, params};
 
-use super::{
-    database::{Change, Database, Read},
-    value::{number, parse, text, time},
-};
+use super::database::{Change, Database, Read};
 use crate::{
     error::StoreError,
     lease::Scope,
     release::{KnownRelease, ReleaseQuery},
+    row::release::{COLUMNS, ReleaseRow, same, wanted},
+    value::{number, text, time},
 };
 
-/// A release whose JSON was not read yet.
-struct Found {
-    id: String,
-    labels: String,
-    details: String,
-    version: String,
-    digest: String,
-    artifact: String,
-    created: i64,
-}
-
-/// The columns of a [`Found`].
-const COLUMNS: &str = "r.id, r.labels, r.details, r.version, r.digest, r.artifact, r.created_at";
-
-impl Found {
-    fn take(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get(0)?,
-            labels: row.get(1)?,
-            details: row.get(2)?,
-            version: row.get(3)?,
-            digest: row.get(4)?,
-            artifact: row.get(5)?,
-            created: row.get(6)?,
-        })
-    }
-
-    fn read(self, path: &Path) -> Result<KnownRelease, StoreError> {
-        let release = Release {
-            id: self.id.into(),
-            version: self.version,
-            digest: self.digest,
-            labels: parse(path, "labels of a release", &self.labels)?,
-            details: parse(path, "details of a release", &self.details)?,
-        };
-        Ok(KnownRelease {
-            release,
-            artifact: self.artifact,
-            created: time(self.created),
-        })
-    }
+fn take(row: &Row<'_>) -> rusqlite::Result<ReleaseRow> {
+    Ok(ReleaseRow {
+        id: row.get(0)?,
+        labels: row.get(1)?,
+        details: row.get(2)?,
+        version: row.get(3)?,
+        digest: row.get(4)?,
+        artifact: row.get(5)?,
+        created: time(row.get(6)?),
+    })
 }
 
 /// Keeps a release; the same again changes nothing.
@@ -76,8 +41,8 @@ pub(super) fn insert(
             release.version,
             release.digest,
             known.artifact,
-            text(change.path, "labels of a release", &release.labels)?,
-            text(change.path, "details of a release", &release.details)?,
+            text(change.place, "labels of a release", &release.labels)?,
+            text(change.place, "details of a release", &release.details)?,
             number(known.created.0)
         ],
     )?;
@@ -89,14 +54,7 @@ pub(super) fn insert(
         params![application, release.id.as_str()],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    if version == release.version && digest == release.digest {
-        return Ok(());
-    }
-    Err(StoreError::Conflict(format!(
-        "release {} of {application} is known as version {version} with digest {digest}, not as \
-         version {} with digest {}",
-        release.id, release.version, release.digest
-    )))
+    same(application, release, &version, &digest)
 }
 
 /// Releases, newest first.
@@ -105,29 +63,17 @@ pub(super) fn find(
     application: &str,
     query: &ReleaseQuery,
 ) -> Result<Vec<KnownRelease>, StoreError> {
-    let (mut id, mut version, mut digest) = (None, None, None);
-    match query {
-        ReleaseQuery::All => {}
-        ReleaseQuery::Id(it) => id = Some(it),
-        ReleaseQuery::Version(it) => version = Some(it),
-        ReleaseQuery::Digest(it) => digest = Some(it),
-        ReleaseQuery::Same {
-            version: first,
-            digest: second,
-        } => {
-            (version, digest) = (Some(first), Some(second));
-        }
-    }
+    let [id, version, digest] = wanted(query);
     let sql = format!(
         "SELECT {COLUMNS} FROM releases r
          WHERE r.application = ?1 AND (?2 IS NULL OR r.id = ?2)
            AND (?3 IS NULL OR r.version = ?3) AND (?4 IS NULL OR r.digest = ?4)
          ORDER BY r.created_at DESC, r.id DESC"
     );
-    let found = database.rows(&sql, params![application, id, version, digest], Found::take)?;
+    let found = database.rows(&sql, params![application, id, version, digest], take)?;
     found
         .into_iter()
-        .map(|found| found.read(&database.path))
+        .map(|found| found.read(&database.place))
         .collect()
 }
 
@@ -147,9 +93,9 @@ pub(super) fn current(
          WHERE r.application = ?1 ORDER BY d.latest DESC LIMIT ?3"
     );
     let parameters = params![scope.application, scope.environment, limit];
-    let found = database.rows(&sql, parameters, Found::take)?;
+    let found = database.rows(&sql, parameters, take)?;
     found
         .into_iter()
-        .map(|found| found.read(&database.path))
+        .map(|found| found.read(&database.place))
         .collect()
 }

@@ -2,7 +2,6 @@
 //! disk; or, where the runtime can do without the calling thread meanwhile, that one.
 
 use std::{
-    path::Path,
     sync::{Arc, Mutex, PoisonError, TryLockError, mpsc},
     thread::JoinHandle,
 };
@@ -14,11 +13,12 @@ use tokio::{
     task::block_in_place,
 };
 
-use super::{
-    database::{Change, Database},
+use super::database::{Change, Database};
+use crate::{
+    error::StoreError,
     pending::{Pending, Waiting},
+    place::Place,
 };
-use crate::error::StoreError;
 
 /// Work for the thread; none ends it.
 type Job = Option<Box<dyn FnOnce(&Shared) + Send>>;
@@ -32,21 +32,20 @@ pub(super) struct Jobs {
     sender: mpsc::Sender<Job>,
     database: Arc<Shared>,
     waiting: Arc<Waiting>,
-    pub(super) path: Arc<Path>,
+    pub(super) place: Place,
 }
 
 impl Jobs {
     /// Starts the thread.
     pub(super) fn start(
         connection: Connection,
-        path: &Path,
+        place: Place,
     ) -> Result<(Self, JoinHandle<()>), StoreError> {
-        let path: Arc<Path> = path.into();
         let waiting = Arc::<Waiting>::default();
         let (sender, receiver) = mpsc::channel();
         let database = Database {
             connection,
-            path: Arc::clone(&path),
+            place: place.clone(),
             waiting: Arc::clone(&waiting),
         };
         let database = Arc::new(Mutex::new(Some(database)));
@@ -55,7 +54,7 @@ impl Jobs {
             .name("store".to_owned())
             .spawn(move || run(&receiver, &shared))
             .map_err(|error| StoreError::Unopened {
-                path: path.to_path_buf(),
+                place: place.clone(),
                 reason: format!("no thread for it: {error}"),
             })?;
         Ok((
@@ -63,7 +62,7 @@ impl Jobs {
                 sender,
                 database,
                 waiting,
-                path,
+                place,
             },
             thread,
         ))
@@ -141,7 +140,7 @@ impl Jobs {
 
     fn closed(&self) -> StoreError {
         StoreError::Closed {
-            path: self.path.to_path_buf(),
+            place: self.place.clone(),
         }
     }
 }

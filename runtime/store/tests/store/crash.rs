@@ -1,45 +1,42 @@
 //! What is on the disk at any moment opens, holds together, and has all that was promised.
 
 use std::{
-    fs,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::BTreeSet,
+    env, fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
 };
 
 use engine::Record;
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use store::{Sqlite, Store};
 
 use crate::fixture::{at, begin, entry, intent, outcome};
 
-/// Few enough that SQLite does not move pages from the log to the file meanwhile: copying is no
-/// snapshot, and two files copied around such a move would not be what any disk ever had.
-const RECORDS: u64 = 60;
+/// Enough that SQLite moves pages from the log to the file several times meanwhile.
+const MANY_RECORDS: u64 = 600;
 
-/// What the two sides of a test tell each other.
-#[derive(Default)]
-struct Progress {
-    /// Steps that the writer was told are durable.
-    durable: AtomicU64,
-    /// Copies that were made.
-    copies: AtomicU64,
-}
+/// Few enough that everything stays in the log.
+const FEW_RECORDS: u64 = 60;
 
-/// Writes a record; where it is copied meanwhile, waits now and then for a copy.
-async fn write(store: &Sqlite, progress: &Progress, copied: bool) {
+/// Steps of the writer between two copies: no number that its commits repeat after.
+const STRIDE: u64 = 11;
+
+/// Where the writer in another process finds its file.
+const PLACE: &str = "STORE_WRITER_FILE";
+
+/// Writes a record; each step that is durable is told.
+async fn write(store: &Sqlite, records: u64, mut told: impl FnMut()) {
     let lease = begin(store, "d1", "1.0", at(0)).await;
     let mut journal = store.journal("d1", &lease);
-    for sequence in 1..=RECORDS {
-        while copied && progress.copies.load(Ordering::SeqCst) < sequence / 10 {
-            tokio::task::yield_now().await;
-        }
+    for sequence in 1..=records {
         store.audit(vec![entry("files_write"), entry("commands_run")]);
         journal.begin(&intent(sequence, at(1))).await.unwrap();
-        progress.durable.fetch_add(1, Ordering::SeqCst);
+        told();
         journal.end(sequence, &outcome(at(2))).await.unwrap();
-        progress.durable.fetch_add(1, Ordering::SeqCst);
+        told();
     }
 }
 
@@ -74,34 +71,84 @@ async fn survived(path: &Path) -> u64 {
     (records.len() + complete) as u64
 }
 
+/// The process that is stopped, over and over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn copy_made_while_writing_opens() {
+#[ignore = "the other side of `file_at_any_moment_opens`, which runs it"]
+async fn writer() {
+    let path = PathBuf::from(env::var_os(PLACE).expect("a file to write"));
+    let store = Sqlite::open(path).unwrap();
+    let mut output = std::io::stdout();
+    write(&store, MANY_RECORDS, || {
+        writeln!(output, "step").unwrap();
+    })
+    .await;
+}
+
+/// Ends with its test, also where it is stopped.
+struct Writer(Child);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed.
+        let _ = self.0.kill();
+    }
+}
+
+/// The machine stops at any moment, also while SQLite moves pages: another process writes, is
+/// stopped wherever it is, and its files are copied as they are.
+#[tokio::test]
+async fn file_at_any_moment_opens() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
-    let store = Sqlite::open(&path).unwrap();
-    let progress = Arc::new(Progress::default());
-
-    let (seen, from) = (Arc::clone(&progress), directory.path().to_owned());
-    let copying = tokio::task::spawn_blocking(move || {
-        let mut copies = Vec::new();
-        while seen.durable.load(Ordering::SeqCst) < 2 * RECORDS {
-            let promised = seen.durable.load(Ordering::SeqCst);
-            let copy = from.join(format!("copy-{}.db", copies.len()));
-            fs::copy(from.join("state.db"), &copy).unwrap();
-            fs::copy(from.join("state.db-wal"), copy.with_extension("db-wal")).unwrap();
-            copies.push((copy, promised));
-            seen.copies.fetch_add(1, Ordering::SeqCst);
+    let writer = Command::new(env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", "crash::writer"])
+        .env(PLACE, &path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut writer = Writer(writer);
+    let output = BufReader::new(writer.0.stdout.take().unwrap());
+    let (told, steps) = mpsc::channel();
+    let reading = std::thread::spawn(move || {
+        for line in output.lines() {
+            // The harness says something, too.
+            if line.unwrap().ends_with("step") {
+                // Nobody listens to the last few.
+                let _ = told.send(());
+            }
         }
-        copies
     });
-    write(&store, &progress, true).await;
-    let copies = copying.await.unwrap();
-
-    assert!(copies.len() as u64 >= RECORDS / 10);
-    for (copy, promised) in copies {
+    let pid = Pid::from_child(&writer.0);
+    let (mut promised, mut copies, mut ended) = (0, 0, None);
+    let mut seen = BTreeSet::new();
+    while steps.recv().is_ok() {
+        promised += 1;
+        promised += steps.try_iter().count() as u64;
+        if promised < copies * STRIDE {
+            continue;
+        }
+        kill_process(pid, Signal::STOP).unwrap();
+        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+        if !status.stopped() {
+            ended = status.exit_status();
+            break;
+        }
+        let copy = directory.path().join(format!("copy-{copies}.db"));
+        fs::copy(&path, &copy).unwrap();
+        // Closing the store ends with removing the log.
+        if path.with_extension("db-wal").exists() {
+            fs::copy(path.with_extension("db-wal"), copy.with_extension("db-wal")).unwrap();
+        }
+        copies += 1;
         let survived = survived(&copy).await;
         assert!(survived >= promised, "{survived} of {promised}");
+        seen.insert(survived);
+        kill_process(pid, Signal::CONT).unwrap();
     }
+    reading.join().unwrap();
+    let ended = ended.or_else(|| writer.0.wait().unwrap().code());
+    assert_eq!(ended, Some(0));
+    assert!(seen.len() > 20, "{seen:?}");
 }
 
 /// Power fails while the log is written: its end is missing, or is something else.
@@ -113,14 +160,14 @@ async fn log_cut_anywhere_opens() {
     // Everything up to here is in the file itself, the rest in the log.
     drop(store);
     let store = Sqlite::open(&path).unwrap();
-    write(&store, &Progress::default(), false).await;
+    write(&store, FEW_RECORDS, || {}).await;
     let (file, log) = (
         fs::read(&path).unwrap(),
         fs::read(directory.path().join("state.db-wal")).unwrap(),
     );
 
     let copy = directory.path().join("copy.db");
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for length in (0..=log.len()).step_by(24_001).chain([log.len()]) {
         for torn in [false, true] {
             let mut cut = log[..length].to_vec();
@@ -133,6 +180,6 @@ async fn log_cut_anywhere_opens() {
         }
     }
     assert_eq!(seen.first(), Some(&0));
-    assert_eq!(seen.last(), Some(&(2 * RECORDS)));
+    assert_eq!(seen.last(), Some(&(2 * FEW_RECORDS)));
     assert!(seen.len() > 10, "{seen:?}");
 }

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use rusqlite::Connection;
-use store::{Sqlite, Store, StoreError};
+use store::{Place, Sqlite, Store, StoreError};
 
 use crate::fixture::{at, begin, entry, intent, outcome, run, succeeded};
 
@@ -59,9 +59,9 @@ async fn newer_schema_is_refused_and_left_alone() {
     assert_eq!(
         refused,
         StoreError::Newer {
-            path: path.clone(),
+            place: Place::file(&path),
             found: 7,
-            known: 1
+            known: 2
         }
     );
     assert!(
@@ -108,10 +108,10 @@ fn place_that_cannot_be_written_is_named() {
     fs::write(&file, "").unwrap();
     for path in [file.join("state.db"), directory.path().to_owned()] {
         let error = Sqlite::open(&path).err().unwrap();
-        let StoreError::Unopened { path: named, .. } = &error else {
+        let StoreError::Unopened { place, .. } = &error else {
             panic!("{error:?}")
         };
-        assert_eq!(*named, path);
+        assert_eq!(*place, Place::file(&path));
     }
 }
 
@@ -181,9 +181,10 @@ async fn change_from_outside_shows_in_the_audit() {
             .unwrap();
 
         let tampered = store.verify_audit().await.unwrap_err();
+        let place = Place::file(&path);
         assert_eq!(
             tampered,
-            StoreError::Tampered { path, sequence },
+            StoreError::Tampered { place, sequence },
             "{change}"
         );
     }

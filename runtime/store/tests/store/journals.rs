@@ -223,6 +223,42 @@ pub(crate) async fn further_attempt_replaces_the_one_under_way(world: &impl Worl
     assert_eq!(store.records("d1").await.unwrap(), [expected]);
 }
 
+/// Whoever did not get an answer asks again, and nothing is written twice.
+pub(crate) async fn repeated_call_is_recognised(world: &impl World) {
+    let store = world.open();
+    let lease = begin(&*store, "d1", "1.0", at(0)).await;
+    let mut journal = store.journal("d1", &lease);
+    for _ in 0..2 {
+        journal.begin(&intent(1, at(1))).await.unwrap();
+    }
+    journal.begin(&intent(1, at(2))).await.unwrap_err();
+    for _ in 0..2 {
+        journal.end(1, &outcome(at(3))).await.unwrap();
+    }
+    // What was begun again after its end is something else.
+    journal.begin(&intent(1, at(1))).await.unwrap_err();
+    for _ in 0..2 {
+        let (intent, outcome) = (intent(2, at(4)), outcome(at(5)));
+        journal.note(&intent, &outcome).await.unwrap();
+    }
+    journal
+        .note(&intent(2, at(4)), &outcome(at(6)))
+        .await
+        .unwrap_err();
+    for _ in 0..2 {
+        journal.close(&value(&rolled_back()), at(7)).await.unwrap();
+    }
+
+    let ended = |record: &Record| record.outcome.as_ref().unwrap().ended;
+    let records = store.records("d1").await.unwrap();
+    assert_eq!(
+        records.iter().map(ended).collect::<Vec<_>>(),
+        [at(3), at(5)]
+    );
+    let audit = store.audit_rows(Some("d1")).await.unwrap();
+    assert_eq!(audit.len(), 2, "begun and closed, each once");
+}
+
 pub(crate) async fn verdict_is_kept(world: &impl World) {
     let store = world.open();
     let lease = begin(&*store, "d1", "1.0", at(0)).await;

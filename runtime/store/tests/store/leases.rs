@@ -158,6 +158,22 @@ pub(crate) async fn break_is_audited_and_cuts_off(world: &impl World) {
     assert_eq!(last.entry.details["from"]["deployment"], "d1");
 }
 
+/// The clock that judges leases is an hour behind all of a sudden.
+pub(crate) async fn clock_set_back_holds_up_for_one_length(world: &impl World) {
+    const HOUR: u64 = 3_600_000;
+    let store = world.open();
+    begin(&*store, "d1", "1.0", at(HOUR)).await;
+
+    // Whoever wants it finds it held, for as long as it was taken for and no longer.
+    for now in [0, TTL - 1] {
+        let held = take(&*store, "ben", at(now)).await.unwrap_err();
+        assert!(matches!(held, LeaseError::Held { .. }), "{held:?}");
+        let held = store.holder(&scope()).await.unwrap().unwrap();
+        assert_eq!(held.until, at(TTL));
+    }
+    take(&*store, "ben", at(TTL)).await.unwrap();
+}
+
 /// Many handles, each a thread of its own: the holder alone is inside, and every token is new.
 pub(crate) async fn contenders_get_it_one_at_a_time(world: &impl World) {
     const CONTENDERS: usize = 4;
