@@ -59,6 +59,9 @@ pub(crate) struct System {
     checks: Vec<Check>,
     steps: Vec<(live::Location, String, Duration)>,
     releases: BTreeMap<Name, Release>,
+    artifacts: Arc<Artifacts>,
+    /// The release that goes out, where one does.
+    incoming: Option<Name>,
 }
 
 impl System {
@@ -76,12 +79,13 @@ impl System {
             .releases(&contents.application, &ReleaseQuery::All)
             .await?;
         let log = Arc::new(PluginLog::default());
+        let artifacts = Arc::new(artifacts(site, &known, found));
         let maker = Maker {
             site,
             contents,
             catalogue: &catalogue,
             machines: &machines,
-            services: services(site, &known, found, log.clone()),
+            services: services(site, artifacts.clone(), log.clone()),
         };
         let targets: Vec<Target> = contents.targets.iter().map(fleet::target).collect();
         let platforms = maker.platforms(&targets)?;
@@ -116,6 +120,8 @@ impl System {
             machines: machines.clone(),
             targets,
             releases,
+            artifacts,
+            incoming: found.map(|found| found.release.id.clone()),
             log,
             balancer,
         })
@@ -208,6 +214,8 @@ impl System {
                 })
                 .collect(),
             interrupt: self.interrupt.clone(),
+            artifacts: self.artifacts.clone(),
+            incoming: self.incoming.take(),
         })
     }
 
@@ -457,22 +465,21 @@ impl Maker<'_> {
     }
 }
 
-fn services(
-    site: &Site,
-    known: &[KnownRelease],
-    found: Option<&Found>,
-    log: Arc<PluginLog>,
-) -> Services {
-    let contents = site.contents();
+fn artifacts(site: &Site, known: &[KnownRelease], found: Option<&Found>) -> Artifacts {
     let mut artifacts = Artifacts::new(&site.folder, &site.state, known);
     if let Some(found) = found {
         artifacts.add(found);
     }
+    artifacts
+}
+
+fn services(site: &Site, artifacts: Arc<Artifacts>, log: Arc<PluginLog>) -> Services {
+    let contents = site.contents();
     Services {
         secrets: Arc::new(SecretSources(secret_sources(contents, &site.folder))),
         locks: Arc::new(StoreLocks(site.store.clone())),
         notes: Arc::new(StoreNotes(site.store.clone())),
-        artifacts: Some(Arc::new(artifacts)),
+        artifacts: Some(artifacts),
         audit: Arc::new(StoreAudit {
             store: site.store.clone(),
             application: contents.application.clone(),

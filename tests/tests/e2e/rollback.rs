@@ -1,0 +1,44 @@
+//! The way back: from what lies on the targets, from the artifact where something is missing
+//! there, and never to something else than what it says.
+
+use std::fs;
+
+use tests::{Fleet, World, artifact};
+
+use crate::scene::LIMITS;
+
+const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
+
+/// Two targets behind the proxy, on which one archive after the other was deployed.
+fn deployed(versions: &[&str]) -> (World, Fleet) {
+    let world = World::new();
+    let fleet = Fleet::new(&world, &[("one", "all"), ("two", "all")]);
+    let base = fleet.toml_with("hello-{version}.tar.gz", "");
+    world.configure(&[&base, &fleet.proxy(), LIMITS, ROLLING]);
+    for version in versions {
+        artifact::archive(&world.release(version)).unwrap();
+        world.deploy(version, 0);
+    }
+    (world, fleet)
+}
+
+/// Removes the release of that version from a target.
+fn remove(fleet: &Fleet, target: &str, version: &str) {
+    let releases = fleet.root(target).join("releases");
+    let there = fleet.on_disk()[target].releases.clone();
+    let id = there.iter().find(|id| id.starts_with(version)).unwrap();
+    fs::remove_dir_all(releases.join(id)).unwrap();
+}
+
+#[test]
+fn an_artifact_that_was_built_anew_is_not_the_old_release() {
+    let (world, fleet) = deployed(&["1.0", "2.0"]);
+    fs::write(world.file("hello-1.0/MORE"), "built anew").unwrap();
+    artifact::archive(&world.file("hello-1.0")).unwrap();
+    remove(&fleet, "two", "1.0");
+    let disk = fleet.on_disk();
+    let ran = world.run(&["rollback", "--yes", "1.0"]).expect(4);
+    let ran = ran.says("hello-1.0.tar.gz is no longer what release 1.0-");
+    fleet.all_on("2.0");
+    assert_eq!(fleet.on_disk(), disk, "{ran}");
+}
