@@ -179,6 +179,16 @@ impl Artifacts {
     pub(crate) fn reference(&self, release: &str) -> Option<&str> {
         self.named.get(release).map(|named| named.artifact.as_str())
     }
+
+    /// Whether it was opened already.
+    pub(crate) fn is_open(&self, release: &str) -> bool {
+        self.already(release).is_some()
+    }
+
+    fn already(&self, release: &str) -> Option<Arc<Artifact>> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.get(release).cloned()
+    }
 }
 
 /// What lies where a release's artifact was is something else by now.
@@ -195,13 +205,7 @@ fn changed(release: &str, artifact: &Artifact, digest: &str) -> MachineError {
 #[async_trait]
 impl ArtifactSource for Artifacts {
     async fn artifact(&self, release: &str) -> Result<Arc<Artifact>, MachineError> {
-        let known = self
-            .opened
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(release)
-            .cloned();
-        if let Some(artifact) = known {
+        if let Some(artifact) = self.already(release) {
             return Ok(artifact);
         }
         let Some(named) = self.named.get(release) else {

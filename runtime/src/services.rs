@@ -274,4 +274,8 @@ impl host::Artifacts for Artifacts {
             )
         })
     }
+
+    fn is_open(&self, release: &str) -> bool {
+        Artifacts::is_open(self, release)
+    }
 }

@@ -42,3 +42,24 @@ fn an_artifact_that_was_built_anew_is_not_the_old_release() {
     fleet.all_on("2.0");
     assert_eq!(fleet.on_disk(), disk, "{ran}");
 }
+
+#[test]
+fn a_release_that_lies_on_every_target_needs_no_artifact() {
+    let (world, fleet) = deployed(&["1.0", "2.0"]);
+    fs::remove_file(world.file("hello-1.0.tar.gz")).unwrap();
+    let disk = fleet.on_disk();
+    world.run(&["rollback", "--yes"]).expect(0);
+    fleet.all_on("1.0");
+    for (target, before) in disk {
+        assert_eq!(fleet.on_disk()[target].releases, before.releases);
+    }
+    world.run(&["rollback", "--yes", "2.0"]).expect(0);
+    fleet.all_on("2.0");
+
+    remove(&fleet, "two", "1.0");
+    let disk = fleet.on_disk();
+    let ran = world.run(&["rollback", "--yes", "1.0"]).expect(4);
+    let ran = ran.says("there is no artifact").says("is not on two");
+    fleet.all_on("2.0");
+    assert_eq!(fleet.on_disk(), disk, "{ran}");
+}
