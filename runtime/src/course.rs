@@ -75,6 +75,7 @@ impl Observer for Listeners {
 impl Course<'_> {
     /// Rolls the release out. Gives back the exit code.
     pub(crate) async fn roll_out(self, system: System, found: Found) -> Result<u8, Problem> {
+        system.ready().await?;
         let mut brief = system
             .brief(self.site, self.purpose, &found.release)
             .await?;
@@ -86,6 +87,7 @@ impl Course<'_> {
 
     /// Takes an open deployment back from its record. Gives back the exit code.
     pub(crate) async fn take_back(self, system: System, id: &str) -> Result<u8, Problem> {
+        system.ready().await?;
         let store = &self.site.store;
         let brief = Arc::new(store.pinned(id).await?.brief);
         let owner = self.site.owner("rollback");
