@@ -12,6 +12,7 @@ use machines::{Artifact, ArtifactError, ArtifactSource, ErrorKind, MachineError}
 use store::{KnownRelease, ReleaseQuery};
 
 use crate::{
+    catalogue::Catalogue,
     download,
     report::{Problem, Reason},
     site::Site,
@@ -41,9 +42,14 @@ impl From<KnownRelease> for Found {
     }
 }
 
-/// Finds the artifact of a version. The same version and contents are the same release, unless
-/// `anew`.
-pub(crate) async fn find(site: &Site, version: &str, anew: bool) -> Result<Found, Problem> {
+/// Finds the artifact of a version, which the platforms of `catalogue` can use. The same version
+/// and contents are the same release, unless `anew`.
+pub(crate) async fn find(
+    site: &Site,
+    catalogue: &Catalogue,
+    version: &str,
+    anew: bool,
+) -> Result<Found, Problem> {
     let contents = site.contents();
     let template = &contents.release.artifact;
     let artifact = template.replace(VERSION, version);
@@ -53,6 +59,10 @@ pub(crate) async fn find(site: &Site, version: &str, anew: bool) -> Result<Found
     }
     let opened = open(place)
         .await
+        .and_then(|artifact| match catalogue.unpacks(&contents.platform) {
+            true => artifact.unpackable().map(|()| artifact),
+            false => Ok(artifact),
+        })
         .map_err(|error| unusable(&error, template, version))?;
     let digest = opened.digest().to_owned();
     let query = ReleaseQuery::Same {
