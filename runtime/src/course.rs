@@ -4,8 +4,8 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use engine::{
-    Brief, Code, Deployment, Event, Failure, Name, Observer, Purpose, Record, Timestamp, Verdict,
-    World, rollback_open,
+    Brief, Deployment, Event, Failure, Name, Observer, Purpose, Record, Timestamp, Verdict, World,
+    rollback_open,
 };
 use store::{Blob, Lease, LeaseError, NewDeployment, Store};
 use tokio::task::JoinHandle;
@@ -95,10 +95,7 @@ impl Course<'_> {
             .reopen_deployment(id, &owner, LEASE_MS, system::now())
             .await?;
         let records = store.records(id).await?;
-        let cause = Failure::new(
-            Code::Interrupted,
-            format!("{} asked to take the deployment back", owner.actor),
-        );
+        let cause = display::taken_back_by(&owner.actor);
         self.conduct(system, brief, lease, Way::Back { records, cause })
             .await
     }
@@ -165,8 +162,8 @@ impl Course<'_> {
         display.close();
         self.conclude(&brief, &verdict, &asides, started);
         match verdict {
-            // Taking it back was what was asked for.
-            Verdict::RolledBack { .. } if back => Ok(exit::DONE),
+            // Taking it back was what was asked for, also where there was nothing to do for it.
+            Verdict::RolledBack { .. } | Verdict::Refused { .. } if back => Ok(exit::DONE),
             verdict => Ok(exit::of(&verdict)),
         }
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use engine::{Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, Traffic, Verdict};
+use engine::{
+    Code, Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, Traffic, Verdict,
+};
 use serde_json::{Value, json};
 
 /// How much a line matters.
@@ -103,6 +105,18 @@ pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
     })
 }
 
+/// Where the cause of a verdict says who asked to take the deployment back.
+const TAKEN_BACK_BY: &str = "taken-back-by";
+
+/// The cause of a deployment's end where somebody asked to take it back.
+pub(crate) fn taken_back_by(actor: &str) -> Failure {
+    let text = format!("{actor} asked to take the deployment back");
+    Failure {
+        details: json!({ TAKEN_BACK_BY: actor }),
+        ..Failure::new(Code::Interrupted, text)
+    }
+}
+
 /// The end, in one line.
 pub(crate) fn closing(verdict: &Verdict) -> String {
     match verdict {
@@ -116,6 +130,12 @@ pub(crate) fn closing(verdict: &Verdict) -> String {
                 "succeeded without {}, which were left out",
                 names.join(", ")
             )
+        }
+        Verdict::RolledBack { cause } if !cause.details[TAKEN_BACK_BY].is_null() => {
+            "was taken back; everything is as it was before it".to_owned()
+        }
+        Verdict::Refused { cause } if !cause.details[TAKEN_BACK_BY].is_null() => {
+            "was taken back; nothing had been changed".to_owned()
         }
         Verdict::RolledBack { cause } => {
             format!("failed and was rolled back; everything is as it was: {cause}")
