@@ -117,7 +117,7 @@ impl Rollback {
         let past = Past::of(site).await?;
         let Some(what) = &self.what else {
             return match past.open().next() {
-                Some(open) => take_back(open),
+                Some(open) => take_back(site, open).await,
                 None => before_current(site, &past).await,
             };
         };
@@ -131,8 +131,9 @@ impl Rollback {
                 return before(site, &deployment).await;
             }
             return match past.after(&deployment) {
+                Some(later) if later.state == State::Running => take_back(site, later).await,
                 Some(later) => Err(passed(&deployment, later)),
-                None => take_back(&deployment),
+                None => take_back(site, &deployment).await,
             };
         }
         let query = ReleaseQuery::Version(what.clone());
@@ -151,39 +152,36 @@ impl Rollback {
     }
 }
 
-fn take_back(deployment: &Deployment) -> Result<Way, Problem> {
-    match deployment.state {
-        State::Running => {
-            let title = format!(
-                "deployment {} is running, as process of {} on {}",
-                deployment.id, deployment.actor, deployment.host
-            );
-            Err(Problem::new(Reason::Locked, title)
-                .hint("end it there with Ctrl-C: it is then taken back; if that process is gone, wait until its lease ran out, or `runtime unlock --reason …`"))
-        }
-        _ => Ok(Way::TakeBack(Box::new(deployment.clone()))),
+async fn take_back(site: &Site, deployment: &Deployment) -> Result<Way, Problem> {
+    if deployment.state != State::Running {
+        return Ok(Way::TakeBack(Box::new(deployment.clone())));
     }
+    let held = site.store.holder(&site.scope()).await?;
+    let by = held.map_or_else(
+        || format!("{} on {}", deployment.actor, deployment.host),
+        |held| held.owner.to_string(),
+    );
+    let title = format!("deployment {} is running, by {by}", deployment.id);
+    Err(Problem::new(Reason::Locked, title)
+        .hint("end it there with Ctrl-C: it is then taken back; if that process is gone, wait until its lease ran out, or `runtime unlock --reason …`"))
 }
 
 /// What stands there is no longer what this deployment left.
 fn passed(deployment: &Deployment, later: &Deployment) -> Problem {
-    let (id, state) = (&later.id, later.state);
+    let id = &later.id;
     let title = format!(
         "deployment {} of {} can no longer be taken back: {id} of {} came after it",
         deployment.id, deployment.version, later.version,
     );
-    let problem = Problem::new(Reason::Refused, title);
-    match state {
-        State::Running => take_back(later).err().unwrap_or(problem),
-        state if state.is_open() => {
-            problem.hint(format!("`runtime rollback {id}` takes that one back first"))
-        }
-        _ => problem.hint(format!(
+    Problem::new(Reason::Refused, title).hint(if later.state.is_open() {
+        format!("`runtime rollback {id}` takes that one back first")
+    } else {
+        format!(
             "`runtime rollback` brings back the release before {}; `runtime rollback VERSION` \
              another one",
             later.version
-        )),
-    }
+        )
+    })
 }
 
 async fn before_current(site: &Site, past: &Past) -> Result<Way, Problem> {
