@@ -67,6 +67,11 @@ fn a_release_that_lies_on_every_target_needs_no_artifact() {
 #[test]
 fn going_back_twice_goes_back_two_steps() {
     let (world, fleet) = deployed(&["1.0", "2.0", "3.0"]);
+    let any = world.run(&["rollback", "--yes", "test-"]).expect(2);
+    assert!(
+        any.stderr.starts_with("error: `test-` may be any of test-"),
+        "{any}"
+    );
     world.run(&["rollback", "--yes"]).expect(0);
     fleet.all_on("2.0");
     world.run(&["rollback", "--yes"]).expect(0);
