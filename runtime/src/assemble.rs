@@ -2,12 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
 
-use configuration::{Contents, HERE, Location, PluginUse, SecretOrigin};
+use configuration::{Contents, HERE, Location, PluginUse};
 use engine::{
     Approvers, BalancerTraits, Brief, Count, Executor, Failure, Health, Name, Point, Purpose,
     Release, Rules, StepRule, Target,
@@ -25,7 +24,7 @@ use crate::{
     notify::Notifier,
     release::{Artifacts, Found},
     report::{self, Problem, Reason},
-    services::{PluginLog, SecretSource, SecretSources, StoreAudit, StoreLocks, StoreNotes},
+    services::{PluginLog, SecretSources, StoreAudit, StoreLocks, StoreNotes},
     site::Site,
     strategy::Strategy,
     system,
@@ -57,8 +56,19 @@ pub(crate) struct System {
     platform_traits: Vec<String>,
     balancer: Option<(host::LoadBalancer, BalancerTraits)>,
     checks: Vec<Check>,
-    steps: Vec<(live::Location, String, Duration)>,
+    steps: Vec<Work>,
     releases: BTreeMap<Name, Release>,
+    artifacts: Arc<Artifacts>,
+    /// The release that goes out, where one does.
+    incoming: Option<Name>,
+}
+
+/// A step of the configuration, set to work.
+struct Work {
+    location: live::Location,
+    name: String,
+    timeout: Duration,
+    reversible: bool,
 }
 
 impl System {
@@ -76,12 +86,13 @@ impl System {
             .releases(&contents.application, &ReleaseQuery::All)
             .await?;
         let log = Arc::new(PluginLog::default());
+        let artifacts = Arc::new(artifacts(site, &known, found));
         let maker = Maker {
             site,
             contents,
             catalogue: &catalogue,
             machines: &machines,
-            services: services(site, &known, found, log.clone()),
+            services: services(site, artifacts.clone(), log.clone()),
         };
         let targets: Vec<Target> = contents.targets.iter().map(fleet::target).collect();
         let platforms = maker.platforms(&targets)?;
@@ -116,6 +127,8 @@ impl System {
             machines: machines.clone(),
             targets,
             releases,
+            artifacts,
+            incoming: found.map(|found| found.release.id.clone()),
             log,
             balancer,
         })
@@ -187,6 +200,36 @@ impl System {
         }
     }
 
+    /// Whether every secret is there that a change, or taking it back, may need: known before
+    /// anything is changed. What notifiers lack is theirs, and fails nothing.
+    pub(crate) async fn ready(&self) -> Result<(), Problem> {
+        let platform = self.platforms.values().next().map(host::Platform::worker);
+        let driver = self.driver().map(host::LoadBalancer::worker);
+        let checks = self.checks.iter().filter_map(|check| {
+            let worker = check.workers.values().next()?;
+            Some((format!("health check `{}`", check.name), worker.worker()))
+        });
+        let steps = self.steps.iter().filter_map(|step| {
+            let worker = step.location.worker()?;
+            Some((format!("step `{}`", step.name), worker))
+        });
+        let parts = platform.map(|worker| ("the platform".to_owned(), worker));
+        let parts = parts
+            .into_iter()
+            .chain(driver.map(|worker| ("the load balancer".to_owned(), worker)))
+            .chain(checks)
+            .chain(steps);
+        let mut lacking = Problem::new(Reason::Refused, "a secret is missing; nothing was changed");
+        let mut ready = true;
+        for (part, worker) in parts {
+            if let Err(failure) = worker.prepare().await {
+                ready = false;
+                lacking = lacking.cause(format!("{part}: {failure}"));
+            }
+        }
+        if ready { Ok(()) } else { Err(lacking) }
+    }
+
     /// What acts, for the holder of this lease.
     pub(crate) fn executor(&mut self, brief: &Arc<Brief>, lease: &Lease) -> Box<dyn Executor> {
         let subject = Arc::new(self.subject(brief, lease));
@@ -204,14 +247,17 @@ impl System {
             balancer,
             checks: std::mem::take(&mut self.checks),
             steps: steps
-                .map(|(location, name, timeout)| Step {
-                    name,
-                    location,
-                    timeout,
+                .map(|work| Step {
+                    name: work.name,
+                    location: work.location,
+                    timeout: work.timeout,
+                    reversible: work.reversible,
                     brief: brief.clone(),
                 })
                 .collect(),
             interrupt: self.interrupt.clone(),
+            artifacts: self.artifacts.clone(),
+            incoming: self.incoming.take(),
         })
     }
 
@@ -365,10 +411,7 @@ impl Maker<'_> {
         Ok(checks)
     }
 
-    fn steps(
-        &self,
-        targets: &[Target],
-    ) -> Result<Vec<(live::Location, String, Duration)>, Problem> {
+    fn steps(&self, targets: &[Target]) -> Result<Vec<Work>, Problem> {
         let mut steps = Vec::new();
         for step in &self.contents.steps {
             let worker = self.worker(&step.plugin, self.here()?)?;
@@ -388,7 +431,17 @@ impl Maker<'_> {
                     live::Location::Targets(workers)
                 }
             };
-            steps.push((location, step.name.clone(), step.timeout.into()));
+            let undo = &self.used(&step.plugin)?.plugin.description().details["undo"];
+            let undo = undo
+                .as_str()
+                .map(|pointer| step.plugin.settings.pointer(pointer));
+            steps.push(Work {
+                location,
+                name: step.name.clone(),
+                timeout: step.timeout.into(),
+                // Where the plugin does not say what it takes to take it back, it is asked to.
+                reversible: undo.is_none_or(|setting| setting.is_some_and(|it| !it.is_null())),
+            });
         }
         Ok(steps)
     }
@@ -461,22 +514,21 @@ impl Maker<'_> {
     }
 }
 
-fn services(
-    site: &Site,
-    known: &[KnownRelease],
-    found: Option<&Found>,
-    log: Arc<PluginLog>,
-) -> Services {
-    let contents = site.contents();
+fn artifacts(site: &Site, known: &[KnownRelease], found: Option<&Found>) -> Artifacts {
     let mut artifacts = Artifacts::new(&site.folder, &site.state, known);
     if let Some(found) = found {
         artifacts.add(found);
     }
+    artifacts
+}
+
+fn services(site: &Site, artifacts: Arc<Artifacts>, log: Arc<PluginLog>) -> Services {
+    let contents = site.contents();
     Services {
-        secrets: Arc::new(SecretSources(secret_sources(contents, &site.folder))),
+        secrets: Arc::new(SecretSources::new(contents, &site.folder)),
         locks: Arc::new(StoreLocks(site.store.clone())),
         notes: Arc::new(StoreNotes(site.store.clone())),
-        artifacts: Some(Arc::new(artifacts)),
+        artifacts: Some(artifacts),
         audit: Arc::new(StoreAudit {
             store: site.store.clone(),
             application: contents.application.clone(),
@@ -485,27 +537,6 @@ fn services(
         logs: log,
         ..Services::nothing()
     }
-}
-
-fn secret_sources(contents: &Contents, folder: &Path) -> Vec<SecretSource> {
-    let mut sources = Vec::new();
-    for source in &contents.secrets {
-        match source.origin() {
-            SecretOrigin::Environment(from) => {
-                sources.push(SecretSource::Environment {
-                    prefix: from.prefix,
-                });
-            }
-            SecretOrigin::File(from) => {
-                sources.extend(from.file.map(|file| SecretSource::File(folder.join(file))));
-                let directory = from.directory.map(|directory| folder.join(directory));
-                sources.extend(directory.map(SecretSource::Directory));
-            }
-            // The catalogue refused it: none comes with this version.
-            SecretOrigin::Plugin(_) => {}
-        }
-    }
-    sources
 }
 
 fn executable() -> Option<String> {

@@ -163,6 +163,12 @@ impl Catalogue {
         self.used.iter()
     }
 
+    /// Whether the platform of that section unpacks what is deployed.
+    pub(crate) fn unpacks(&self, section: &PluginUse) -> bool {
+        self.get(section)
+            .is_some_and(|used| used.plugin.description().details["artifact"] == "unpack")
+    }
+
     /// What the strategy needs, held against what the configuration has.
     fn needs(&self, configuration: &Configuration) -> Vec<configuration::Problem> {
         let contents = &configuration.contents;

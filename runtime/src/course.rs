@@ -4,8 +4,8 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use engine::{
-    Brief, Code, Deployment, Event, Failure, Name, Observer, Purpose, Record, Timestamp, Verdict,
-    World, rollback_open,
+    Brief, Deployment, Event, Failure, Name, Observer, Purpose, Record, Timestamp, Verdict, World,
+    rollback_open,
 };
 use store::{Blob, Lease, LeaseError, NewDeployment, Store};
 use tokio::task::JoinHandle;
@@ -75,6 +75,7 @@ impl Observer for Listeners {
 impl Course<'_> {
     /// Rolls the release out. Gives back the exit code.
     pub(crate) async fn roll_out(self, system: System, found: Found) -> Result<u8, Problem> {
+        system.ready().await?;
         let mut brief = system
             .brief(self.site, self.purpose, &found.release)
             .await?;
@@ -86,6 +87,7 @@ impl Course<'_> {
 
     /// Takes an open deployment back from its record. Gives back the exit code.
     pub(crate) async fn take_back(self, system: System, id: &str) -> Result<u8, Problem> {
+        system.ready().await?;
         let store = &self.site.store;
         let brief = Arc::new(store.pinned(id).await?.brief);
         let owner = self.site.owner("rollback");
@@ -93,10 +95,7 @@ impl Course<'_> {
             .reopen_deployment(id, &owner, LEASE_MS, system::now())
             .await?;
         let records = store.records(id).await?;
-        let cause = Failure::new(
-            Code::Interrupted,
-            format!("{} asked to take the deployment back", owner.actor),
-        );
+        let cause = display::taken_back_by(&owner.actor);
         self.conduct(system, brief, lease, Way::Back { records, cause })
             .await
     }
@@ -163,8 +162,8 @@ impl Course<'_> {
         display.close();
         self.conclude(&brief, &verdict, &asides, started);
         match verdict {
-            // Taking it back was what was asked for.
-            Verdict::RolledBack { .. } if back => Ok(exit::DONE),
+            // Taking it back was what was asked for, also where there was nothing to do for it.
+            Verdict::RolledBack { .. } | Verdict::Refused { .. } if back => Ok(exit::DONE),
             verdict => Ok(exit::of(&verdict)),
         }
     }

@@ -27,7 +27,7 @@ pub(crate) use self::{
 };
 use machines::Fence;
 
-use crate::{interrupt::Interrupt, system};
+use crate::{interrupt::Interrupt, release::Artifacts, system};
 
 /// The longest that one call of a platform may take: uploads over slow lines.
 const PLATFORM_CALL: Duration = Duration::from_secs(15 * 60);
@@ -49,6 +49,10 @@ pub(crate) struct Live {
     pub(crate) steps: Vec<Step>,
     /// Whether someone asked to stop.
     pub(crate) interrupt: Arc<Interrupt>,
+    /// What releases are made of.
+    pub(crate) artifacts: Arc<Artifacts>,
+    /// The release that goes out, until it is known that it can.
+    pub(crate) incoming: Option<Name>,
 }
 
 /// What all calls of one deployment have in common.
@@ -117,6 +121,9 @@ impl Subject {
 impl Executor for Live {
     async fn observe(&mut self) -> Result<World, Failure> {
         let (targets, unreachable) = self.look_at_targets().await;
+        if let Some(release) = self.incoming.take() {
+            self.can_go_out(&release, &targets).await?;
+        }
         let reading = match &mut self.balancer {
             Some(balancer) => Some(balancer.look(&self.subject).await?),
             None => None,

@@ -17,6 +17,7 @@ mod interrupt;
 mod live;
 mod log;
 mod notify;
+mod past;
 mod release;
 mod report;
 mod services;

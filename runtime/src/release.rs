@@ -12,6 +12,7 @@ use machines::{Artifact, ArtifactError, ArtifactSource, ErrorKind, MachineError}
 use store::{KnownRelease, ReleaseQuery};
 
 use crate::{
+    catalogue::Catalogue,
     download,
     report::{Problem, Reason},
     site::Site,
@@ -41,9 +42,14 @@ impl From<KnownRelease> for Found {
     }
 }
 
-/// Finds the artifact of a version. The same version and contents are the same release, unless
-/// `anew`.
-pub(crate) async fn find(site: &Site, version: &str, anew: bool) -> Result<Found, Problem> {
+/// Finds the artifact of a version, which the platforms of `catalogue` can use. The same version
+/// and contents are the same release, unless `anew`.
+pub(crate) async fn find(
+    site: &Site,
+    catalogue: &Catalogue,
+    version: &str,
+    anew: bool,
+) -> Result<Found, Problem> {
     let contents = site.contents();
     let template = &contents.release.artifact;
     let artifact = template.replace(VERSION, version);
@@ -53,6 +59,10 @@ pub(crate) async fn find(site: &Site, version: &str, anew: bool) -> Result<Found
     }
     let opened = open(place)
         .await
+        .and_then(|artifact| match catalogue.unpacks(&contents.platform) {
+            true => artifact.unpackable().map(|()| artifact),
+            false => Ok(artifact),
+        })
         .map_err(|error| unusable(&error, template, version))?;
     let digest = opened.digest().to_owned();
     let query = ReleaseQuery::Same {
@@ -128,8 +138,25 @@ fn id(version: &str, at: Timestamp) -> Name {
 pub(crate) struct Artifacts {
     folder: PathBuf,
     state: PathBuf,
-    named: BTreeMap<String, String>,
+    named: BTreeMap<String, Named>,
     opened: Mutex<BTreeMap<String, Arc<Artifact>>>,
+}
+
+/// What a release was made of.
+struct Named {
+    /// As the configuration named it.
+    artifact: String,
+    digest: String,
+}
+
+impl Named {
+    fn new(release: &Release, artifact: &str) -> (String, Self) {
+        let named = Self {
+            artifact: artifact.to_owned(),
+            digest: release.digest.clone(),
+        };
+        (release.id.to_string(), named)
+    }
 }
 
 impl Artifacts {
@@ -137,7 +164,7 @@ impl Artifacts {
     pub(crate) fn new(folder: &Path, state: &Path, releases: &[KnownRelease]) -> Self {
         let named = releases
             .iter()
-            .map(|known| (known.release.id.to_string(), known.artifact.clone()));
+            .map(|known| Named::new(&known.release, &known.artifact));
         Self {
             folder: folder.to_owned(),
             state: state.to_owned(),
@@ -148,8 +175,8 @@ impl Artifacts {
 
     /// Adds one that is open already.
     pub(crate) fn add(&mut self, found: &Found) {
-        let id = found.release.id.to_string();
-        self.named.insert(id.clone(), found.artifact.clone());
+        let (id, named) = Named::new(&found.release, &found.artifact);
+        self.named.insert(id.clone(), named);
         if let Some(opened) = found.opened.clone() {
             self.opened
                 .lock()
@@ -160,27 +187,46 @@ impl Artifacts {
 
     /// The artifact as the configuration named it.
     pub(crate) fn reference(&self, release: &str) -> Option<&str> {
-        self.named.get(release).map(String::as_str)
+        self.named.get(release).map(|named| named.artifact.as_str())
     }
+
+    /// Whether it was opened already.
+    pub(crate) fn is_open(&self, release: &str) -> bool {
+        self.already(release).is_some()
+    }
+
+    fn already(&self, release: &str) -> Option<Arc<Artifact>> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.get(release).cloned()
+    }
+}
+
+/// What lies where a release's artifact was is something else by now.
+fn changed(release: &str, artifact: &Artifact, digest: &str) -> MachineError {
+    let text = format!(
+        "{} is no longer what release {release} was made of: its digest was {digest}, and is now \
+         {}; put back what it was, or deploy what it is as another version",
+        artifact.path().display(),
+        artifact.digest(),
+    );
+    MachineError::new(ErrorKind::Conflict, text)
 }
 
 #[async_trait]
 impl ArtifactSource for Artifacts {
     async fn artifact(&self, release: &str) -> Result<Arc<Artifact>, MachineError> {
-        let known = self
-            .opened
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(release)
-            .cloned();
-        if let Some(artifact) = known {
+        if let Some(artifact) = self.already(release) {
             return Ok(artifact);
         }
         let Some(named) = self.named.get(release) else {
             let text = format!("nothing is known of a release `{release}`");
             return Err(MachineError::new(ErrorKind::Missing, text));
         };
-        let artifact = Arc::new(open(download::place(&self.folder, &self.state, named)).await?);
+        let place = download::place(&self.folder, &self.state, &named.artifact);
+        let artifact = Arc::new(open(place).await?);
+        if artifact.digest() != named.digest {
+            return Err(changed(release, &artifact, &named.digest));
+        }
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(opened.entry(release.to_owned()).or_insert(artifact).clone())
     }

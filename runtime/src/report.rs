@@ -104,7 +104,11 @@ pub(crate) fn one(configuration: &Configuration, problem: configuration::Problem
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let reason = match error {
-            StoreError::Ambiguous { .. } | StoreError::Missing { .. } => Reason::Usage,
+            // The store is well; what was asked of it was not.
+            StoreError::Ambiguous { .. } | StoreError::Missing { .. } => {
+                return Self::new(Reason::Usage, error.to_string())
+                    .hint("`runtime history` lists the deployments");
+            }
             StoreError::Closed { .. } => Reason::Bug,
             _ => Reason::Refused,
         };

@@ -3,12 +3,13 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use configuration::{Contents, SecretOrigin};
 use engine::{Code, Failure};
 use host::{AuditSink, Lease, Level, Locks, LogLine, LogSink, Notes, Secrets};
 use serde_json::{Value, json};
@@ -24,10 +25,10 @@ const LOCK_RENEWAL: Duration = Duration::from_secs(10);
 const LOCK_KNOCK: Duration = Duration::from_millis(250);
 
 /// Secrets from the environment and from files, asked in the operator's order.
-pub(crate) struct SecretSources(pub(crate) Vec<SecretSource>);
+pub(crate) struct SecretSources(Vec<SecretSource>);
 
 /// Where the values of secrets come from.
-pub(crate) enum SecretSource {
+enum SecretSource {
     /// The variable of the secret's name.
     Environment {
         /// What stands before the name.
@@ -37,6 +38,30 @@ pub(crate) enum SecretSource {
     File(PathBuf),
     /// A directory with a file for each secret.
     Directory(PathBuf),
+}
+
+impl SecretSources {
+    /// Those that the configuration names.
+    pub(crate) fn new(contents: &Contents, folder: &Path) -> Self {
+        let mut sources = Vec::new();
+        for source in &contents.secrets {
+            match source.origin() {
+                SecretOrigin::Environment(from) => {
+                    sources.push(SecretSource::Environment {
+                        prefix: from.prefix,
+                    });
+                }
+                SecretOrigin::File(from) => {
+                    sources.extend(from.file.map(|file| SecretSource::File(folder.join(file))));
+                    let directory = from.directory.map(|directory| folder.join(directory));
+                    sources.extend(directory.map(SecretSource::Directory));
+                }
+                // The catalogue refused it: none comes with this version.
+                SecretOrigin::Plugin(_) => {}
+            }
+        }
+        Self(sources)
+    }
 }
 
 #[async_trait]
@@ -96,7 +121,7 @@ fn in_file(path: &PathBuf, name: &str) -> Result<Option<String>, Failure> {
 }
 
 /// One file a secret, as systemd, Docker and Kubernetes make it.
-fn in_directory(path: &std::path::Path, name: &str) -> Result<Option<String>, Failure> {
+fn in_directory(path: &Path, name: &str) -> Result<Option<String>, Failure> {
     // A name is a name: it must not lead out of the directory.
     if name.contains('/') || name.starts_with('.') {
         return Ok(None);
@@ -273,5 +298,9 @@ impl host::Artifacts for Artifacts {
                 format!("nothing is known of a release `{release}`"),
             )
         })
+    }
+
+    fn is_open(&self, release: &str) -> bool {
+        Artifacts::is_open(self, release)
     }
 }

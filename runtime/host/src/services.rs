@@ -79,6 +79,9 @@ pub trait MailServer: Send + Sync {
 pub trait Artifacts: ArtifactSource {
     /// A file's name, or a container image's reference.
     async fn reference(&self, release: &str) -> Result<String, Failure>;
+
+    /// Whether it was opened already. One that was not takes time to open, and may be gone.
+    fn is_open(&self, release: &str) -> bool;
 }
 
 /// One use of a capability.

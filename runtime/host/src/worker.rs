@@ -101,7 +101,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Sets a plugin to work. Secrets are fetched when it is first called.
+    /// Sets a plugin to work. Secrets are fetched by [`Worker::prepare`], or when it is first
+    /// called.
     pub fn new(plugin: Plugin, assignment: Assignment, services: Services) -> Self {
         let machine = Arc::clone(&assignment.machine);
         let sealed = Arc::default();
@@ -121,6 +122,11 @@ impl Worker {
             machine,
             ..self.clone()
         }
+    }
+
+    /// Fetches the secrets that its settings name. What fails here has called nothing.
+    pub async fn prepare(&self) -> Result<(), Failure> {
+        self.sealed().await.map(drop)
     }
 
     /// The plugin.

@@ -194,8 +194,11 @@ impl Artifact {
         }
     }
 
-    fn unpackable(&self) -> Result<(), ArtifactError> {
+    /// Fails where it is nothing that can be unpacked: a file that can only be copied.
+    pub fn unpackable(&self) -> Result<(), ArtifactError> {
+        let empty = self.kept.as_ref().is_some_and(|kept| kept.bytes.is_empty());
         match self.format {
+            Format::Plain if empty => Err(ArtifactError::Empty(self.path.clone())),
             Format::Plain => Err(ArtifactError::Unknown(self.path.clone())),
             _ => Ok(()),
         }

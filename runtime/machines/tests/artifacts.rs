@@ -86,6 +86,30 @@ fn a_broken_archive_says_where() {
     ));
 }
 
+#[test]
+fn a_file_is_known_by_what_is_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |name: &str, contents: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, contents).unwrap();
+        Artifact::open(&path).unwrap().unpackable()
+    };
+    let junk = open("a.tar.gz", b"junk").unwrap_err();
+    assert!(matches!(junk, ArtifactError::Unknown(_)), "{junk}");
+    let empty = open("a.tar", b"").unwrap_err();
+    assert!(matches!(empty, ArtifactError::Empty(_)), "{empty}");
+    open("without-entries", &[0; 10_240]).unwrap();
+    let mut old = tar::Header::new_old();
+    old.set_path("VERSION").unwrap();
+    old.set_mode(0o644);
+    old.set_size(0);
+    old.set_cksum();
+    open("old", &[&old.as_bytes()[..], &[0; 1_024]].concat()).unwrap();
+    // The image of a disk begins with zeros, too.
+    let disk = open("disk", &vec![0; 1 << 20]).unwrap_err();
+    assert!(matches!(disk, ArtifactError::Unknown(_)), "{disk}");
+}
+
 #[tokio::test]
 async fn special_permissions_do_not_survive() {
     let dir = tempfile::tempdir().unwrap();

@@ -63,7 +63,7 @@ impl Deploy {
         }
         let host = catalogue::host()?;
         let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
-        let found = site.wait(release::find(&site, &version, self.new_release))?;
+        let found = site.wait(release::find(&site, &catalogue, &version, self.new_release))?;
         let concerned = site.contents().targets.len() - bystanders.len();
         if asks && !self.agreed(&site, &found, concerned, terminal) {
             terminal.line("nothing was deployed");

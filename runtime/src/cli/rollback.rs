@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use engine::Purpose;
-use store::{Deployment, Filter, KnownRelease, ReleaseQuery, State};
+use store::{Deployment, KnownRelease, ReleaseQuery, State};
 
 use crate::{
     assemble::System,
@@ -15,6 +15,7 @@ use crate::{
     cli::{Chosen, Printing},
     course::Course,
     display, exit,
+    past::Past,
     release::Found,
     report::{Problem, Reason},
     site::{self, Site},
@@ -22,8 +23,6 @@ use crate::{
     terminal::Terminal,
 };
 
-/// So many releases of the past are searched for the one before.
-const HISTORY: u32 = 50;
 /// From one look at a deployment that runs to the next.
 const KNOCK: Duration = Duration::from_millis(500);
 
@@ -115,21 +114,11 @@ impl Rollback {
     }
 
     async fn way(&self, site: &Site) -> Result<Way, Problem> {
+        let past = Past::of(site).await?;
         let Some(what) = &self.what else {
-            let filter = Filter {
-                open: true,
-                limit: Some(1),
-                ..site.filter()
-            };
-            let open = site
-                .store
-                .deployments(&filter, system::now())
-                .await?
-                .into_iter()
-                .next();
-            return match open {
-                Some(open) => take_back(open),
-                None => before_current(site).await,
+            return match past.open().next() {
+                Some(open) => take_back(site, open).await,
+                None => before_current(site, &past).await,
             };
         };
         if let Some(deployment) = site.store.deployment(what, system::now()).await? {
@@ -138,10 +127,13 @@ impl Rollback {
                 return Err(Problem::new(Reason::Usage, title)
                     .hint("name its configuration with `--config`"));
             }
-            return if deployment.state.is_open() {
-                take_back(deployment)
-            } else {
-                before(site, &deployment).await
+            if !deployment.state.is_open() {
+                return before(site, &deployment).await;
+            }
+            return match past.after(&deployment) {
+                Some(later) if later.state == State::Running => take_back(site, later).await,
+                Some(later) => Err(passed(&deployment, later)),
+                None => take_back(site, &deployment).await,
             };
         }
         let query = ReleaseQuery::Version(what.clone());
@@ -160,40 +152,54 @@ impl Rollback {
     }
 }
 
-fn take_back(deployment: Deployment) -> Result<Way, Problem> {
-    match deployment.state {
-        State::Running => {
-            let title = format!(
-                "deployment {} is running, as process of {} on {}",
-                deployment.id, deployment.actor, deployment.host
-            );
-            Err(Problem::new(Reason::Locked, title)
-                .hint("end it there with Ctrl-C: it is then taken back; if that process is gone, wait until its lease ran out, or `runtime unlock --reason …`"))
-        }
-        _ => Ok(Way::TakeBack(Box::new(deployment))),
+async fn take_back(site: &Site, deployment: &Deployment) -> Result<Way, Problem> {
+    if deployment.state != State::Running {
+        return Ok(Way::TakeBack(Box::new(deployment.clone())));
     }
+    let held = site.store.holder(&site.scope()).await?;
+    let by = held.map_or_else(
+        || format!("{} on {}", deployment.actor, deployment.host),
+        |held| held.owner.to_string(),
+    );
+    let title = format!("deployment {} is running, by {by}", deployment.id);
+    Err(Problem::new(Reason::Locked, title)
+        .hint("end it there with Ctrl-C: it is then taken back; if that process is gone, wait until its lease ran out, or `runtime unlock --reason …`"))
 }
 
-async fn before_current(site: &Site) -> Result<Way, Problem> {
-    let mut past = site
-        .store
-        .current_releases(&site.scope(), HISTORY)
-        .await?
-        .into_iter();
-    let current = past.next();
-    match (current, past.next()) {
-        (Some(_), Some(before)) => Ok(Way::BringBack(Box::new(before))),
-        (Some(current), None) => Err(Problem::new(
-            Reason::Refused,
-            format!(
-                "{} is the only release that {} ever had",
-                current.release.version,
+/// What stands there is no longer what this deployment left.
+fn passed(deployment: &Deployment, later: &Deployment) -> Problem {
+    let id = &later.id;
+    let title = format!(
+        "deployment {} of {} can no longer be taken back: {id} of {} came after it",
+        deployment.id, deployment.version, later.version,
+    );
+    Problem::new(Reason::Refused, title).hint(if later.state.is_open() {
+        format!("`runtime rollback {id}` takes that one back first")
+    } else {
+        format!(
+            "`runtime rollback` brings back the release before {}; `runtime rollback VERSION` \
+             another one",
+            later.version
+        )
+    })
+}
+
+async fn before_current(site: &Site, past: &Past) -> Result<Way, Problem> {
+    let Some(current) = past.current() else {
+        let title = format!("nothing was ever deployed of {}", site.scope());
+        return Err(Problem::new(Reason::Refused, title));
+    };
+    match past.before_current() {
+        Some(id) => bring_back(site, id).await,
+        None => {
+            let title = format!(
+                "there is nothing before {} in {}",
+                current.version,
                 site.scope()
-            ),
-        )),
-        (None, _) => {
-            let title = format!("nothing was ever deployed of {}", site.scope());
-            Err(Problem::new(Reason::Refused, title))
+            );
+            Err(Problem::new(Reason::Refused, title).hint(
+                "`runtime rollback VERSION` brings a release back; `runtime history` lists them",
+            ))
         }
     }
 }
@@ -205,18 +211,18 @@ async fn before(site: &Site, deployment: &Deployment) -> Result<Way, Problem> {
         let title = format!("nothing ran before deployment {}", deployment.id);
         return Err(Problem::new(Reason::Refused, title));
     };
-    let query = ReleaseQuery::Id(previous.id.to_string());
-    let known = site
-        .store
-        .releases(&brief.application, &query)
-        .await?
-        .into_iter()
-        .next();
-    match known {
+    bring_back(site, previous.id.as_str()).await
+}
+
+async fn bring_back(site: &Site, id: &str) -> Result<Way, Problem> {
+    let query = ReleaseQuery::Id(id.to_owned());
+    let application = &site.contents().application;
+    let known = site.store.releases(application, &query).await?;
+    match known.into_iter().next() {
         Some(known) => Ok(Way::BringBack(Box::new(known))),
         None => Err(Problem::new(
             Reason::Refused,
-            format!("nothing is known any more of release {}", previous.id),
+            format!("nothing is known any more of release {id}"),
         )),
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     catalogue::{self, Catalogue},
     cli::{Chosen, Format, Printing, history},
     display, exit,
+    past::Past,
     report::Problem,
     site::Site,
     system,
@@ -79,10 +80,7 @@ async fn look(site: &Site, system: &System) -> Result<Picture, Problem> {
         }
         None => None,
     };
-    let open = Filter {
-        open: true,
-        ..site.filter()
-    };
+    let past = Past::of(site).await?;
     let last = Filter {
         limit: Some(1),
         ..site.filter()
@@ -93,7 +91,7 @@ async fn look(site: &Site, system: &System) -> Result<Picture, Problem> {
             .holder(&site.scope())
             .await?
             .filter(|held| held.is_live(now)),
-        open: site.store.deployments(&open, now).await?,
+        open: past.open().cloned().collect(),
         last: site.store.deployments(&last, now).await?.into_iter().next(),
         active,
         reading,

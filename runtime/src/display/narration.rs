@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use engine::{
-    Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, Signal, Traffic, Verdict,
-    Wish,
+    Code, Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, Signal, Traffic,
+    Verdict, Wish,
 };
 use serde_json::{Value, json};
 
@@ -112,6 +112,18 @@ pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
     })
 }
 
+/// Where the cause of a verdict says who asked to take the deployment back.
+const TAKEN_BACK_BY: &str = "taken-back-by";
+
+/// The cause of a deployment's end where somebody asked to take it back.
+pub(crate) fn taken_back_by(actor: &str) -> Failure {
+    let text = format!("{actor} asked to take the deployment back");
+    Failure {
+        details: json!({ TAKEN_BACK_BY: actor }),
+        ..Failure::new(Code::Interrupted, text)
+    }
+}
+
 /// The end, in one line.
 pub(crate) fn closing(verdict: &Verdict) -> String {
     match verdict {
@@ -125,6 +137,12 @@ pub(crate) fn closing(verdict: &Verdict) -> String {
                 "succeeded without {}, which were left out",
                 names.join(", ")
             )
+        }
+        Verdict::RolledBack { cause } if !cause.details[TAKEN_BACK_BY].is_null() => {
+            "was taken back; everything is as it was before it".to_owned()
+        }
+        Verdict::Refused { cause } if !cause.details[TAKEN_BACK_BY].is_null() => {
+            "was taken back; nothing had been changed".to_owned()
         }
         Verdict::RolledBack { cause } => {
             format!("failed and was rolled back; everything is as it was: {cause}")

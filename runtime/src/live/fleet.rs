@@ -5,8 +5,9 @@ use std::{
     future::Future,
 };
 
-use engine::{Call, Failure, Name, Release, Report, Target, TargetState};
+use engine::{Call, Code, Failure, Name, Release, Report, Target, TargetState};
 use futures::{StreamExt, future, stream};
+use machines::ArtifactSource;
 
 use crate::live::{Live, PLATFORM_CALL, SIDE_BY_SIDE, Subject};
 
@@ -30,6 +31,27 @@ impl Live {
             }
         }
         (found, unreachable)
+    }
+
+    /// Whether the artifact is what it should be, where a target needs it: what is wrong with it
+    /// is known before anything is changed.
+    pub(super) async fn can_go_out(
+        &self,
+        release: &Name,
+        targets: &BTreeMap<Name, TargetState>,
+    ) -> Result<(), Failure> {
+        let complete = |state: &TargetState| {
+            let mut installed = state.installed.iter();
+            installed.any(|each| each.id == *release && each.complete)
+        };
+        let Some((target, _)) = targets.iter().find(|(_, state)| !complete(state)) else {
+            return Ok(());
+        };
+        let opened = self.artifacts.artifact(release.as_str()).await;
+        opened.map(drop).map_err(|error| {
+            let text = format!("{error} (release {release} is not on {target})");
+            Failure::new(Code::from(error.kind.as_str().to_owned()), text)
+        })
     }
 
     pub(super) async fn install(

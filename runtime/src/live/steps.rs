@@ -20,6 +20,16 @@ pub(crate) enum Location {
     Targets(BTreeMap<Name, host::Step>),
 }
 
+impl Location {
+    /// The plugin with its settings, which are the same everywhere.
+    pub(crate) fn worker(&self) -> Option<&host::Worker> {
+        match self {
+            Self::Once(step) => Some(step.worker()),
+            Self::Targets(steps) => steps.values().next().map(host::Step::worker),
+        }
+    }
+}
+
 /// One of the operator's steps.
 pub(crate) struct Step {
     /// For people.
@@ -28,6 +38,8 @@ pub(crate) struct Step {
     pub(crate) location: Location,
     /// How long it may take.
     pub(crate) timeout: Duration,
+    /// Whether there is anything to take back of it.
+    pub(crate) reversible: bool,
     /// What the deployment is about.
     pub(crate) brief: Arc<Brief>,
 }
@@ -43,6 +55,14 @@ impl Live {
         let Some(step) = self.steps.get(index) else {
             return unknown(index);
         };
+        if let Some(worker) = step.location.worker()
+            && let Err(failure) = worker.prepare().await
+        {
+            return Report {
+                value: not_begun(),
+                ..Report::failed(step.named(failure))
+            };
+        }
         let targets = self.concerned(targets);
         match &step.location {
             Location::Once(worker) => {
@@ -82,6 +102,9 @@ impl Live {
         let Some(step) = self.steps.get(index) else {
             return unknown(index);
         };
+        if !step.reversible || *outcome == not_begun() {
+            return Report::default();
+        }
         let targets = self.concerned(targets);
         match &step.location {
             Location::Once(worker) => {
@@ -153,6 +176,12 @@ fn gather(step: &Step, runs: Vec<(Name, Result<Value, Failure>)>) -> Report {
     }
     report.value = Value::Object(outcomes);
     report
+}
+
+/// Stands in the record as the outcome of a step whose plugin was never called: nothing is to be
+/// taken back of it.
+fn not_begun() -> Value {
+    json!({ "runtime": "not begun" })
 }
 
 fn unknown(index: usize) -> Report {

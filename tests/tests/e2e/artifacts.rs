@@ -70,6 +70,31 @@ fn a_broken_archive_changes_nothing() {
 }
 
 #[test]
+fn what_is_no_archive_is_refused_before_anything_is_changed() {
+    for (ending, contents, said) in [
+        (
+            ".tar.gz",
+            &b"junk, whatever it is called"[..],
+            "no tar archive",
+        ),
+        (".tar", b"", "hello-2.0.tar is empty"),
+        (".rar", b"Rar!\x1a\x07\x01\x00", "no zip archive"),
+    ] {
+        let (world, fleet) = archived(ending);
+        fs::write(world.file(&format!("hello-2.0{ending}")), contents).unwrap();
+        let ran = world.deploy("2.0", 4).says(&format!("hello-2.0{ending}"));
+        let ran = ran.says(said).says("nothing was deployed");
+        assert!(
+            fleet
+                .on_disk()
+                .values()
+                .all(|disk| disk.releases.is_empty()),
+            "{ran}"
+        );
+    }
+}
+
+#[test]
 fn an_archive_that_climbs_out_of_its_directory_is_refused() {
     let (world, fleet) = archived(".tar");
     let script = "import tarfile, io\n\

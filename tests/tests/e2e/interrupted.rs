@@ -2,9 +2,9 @@
 //! not.
 
 use rustix::process::Signal;
-use tests::{Load, Mix};
+use tests::{Fleet, Hosts, Load, Mix, World, sshd::Nature};
 
-use crate::scene::{THREE, behind_the_proxy, deploy, status};
+use crate::scene::{LIMITS, THREE, behind_the_proxy, deploy, status};
 
 /// Long enough to be in its middle.
 const CANARY: &str = "\n[strategy]\nuse = \"canary\"\nstages = [25, 50]\nsoak = \"30s\"\n";
@@ -30,6 +30,7 @@ fn killed_in_the_middle_and_rolled_back() {
 
     let rolled_back = world.run(&["rollback", "--yes"]).expect(0);
     println!("{rolled_back}");
+    let rolled_back = rolled_back.says("hello 2.0 was taken back; everything is as it was");
     fleet.all_on("1.0");
     assert_eq!(fleet.on_disk(), disk, "{rolled_back}");
     assert_eq!(status(&world)["targets"], traffic, "{rolled_back}");
@@ -40,6 +41,38 @@ fn killed_in_the_middle_and_rolled_back() {
     assert!(counted.versions().contains(&"2.0"));
 
     world.deploy("3.0", 0);
+}
+
+#[test]
+fn killed_before_anything_was_changed() {
+    let world = World::new();
+    let mut hosts = Hosts::start(&world, &["h1"]);
+    let fleet = Fleet::new(&world, &[("h1", "all")]).in_folder(world.file("remote"));
+    let strategy = "\n[strategy]\nuse = \"rolling\"\n";
+    world.configure(&[
+        &fleet.toml(),
+        &hosts.toml(),
+        &fleet.proxy(),
+        LIMITS,
+        strategy,
+    ]);
+    world.release("1.0");
+    // It waits there for the first answer.
+    hosts.become_of("h1", Nature::Silent);
+    let mut deploying = world.start(&deploy("1.0"));
+    deploying.until_printed("deploying hello 1.0");
+    deploying.signal(Signal::KILL);
+    assert_eq!(deploying.wait().signal(), Some(9));
+    hosts.become_of("h1", Nature::Well);
+
+    let back = world.run(&["rollback", "--yes"]).expect(0);
+    let _ = back.says("hello 1.0 was taken back; nothing had been changed");
+    world
+        .run(&["show"])
+        .expect(0)
+        .says("nothing had been changed");
+    world.deploy("1.0", 0);
+    fleet.all_on("1.0");
 }
 
 #[test]

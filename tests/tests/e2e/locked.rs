@@ -11,6 +11,8 @@ fn the_second_deployment_is_told_who_holds_the_lease() {
     first.until_printed("stage");
     let second = world.run(&deploy("3.0")).expect(5);
     second.says("tester").says("--wait");
+    let back = world.run(&["rollback", "--yes"]).expect(5);
+    back.says("is running, by tester on ").says("(process ");
     let status = world.run(&["status"]).expect(0);
     let _ = status.says("2.0");
     first.wait().expect(0);

@@ -15,6 +15,7 @@ mod instruments;
 mod interrupted;
 mod locked;
 mod nginx;
+mod rollback;
 mod scene;
 mod secrets;
 mod ssh;

@@ -69,3 +69,27 @@ fn a_secret_that_is_not_there_is_said_by_name() {
     world.deploy("1.0", 0).says("NOWHERE").says("slack");
     fleet.all_on("1.0");
 }
+
+#[test]
+fn a_secret_that_a_step_lacks_is_missed_before_anything_is_changed() {
+    let mut world = World::new();
+    let fleet = Fleet::new(&world, THREE);
+    let strategy = "\n[strategy]\nuse = \"rolling\"\n";
+    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, strategy]);
+    world.release("1.0");
+    world.deploy("1.0", 0);
+    let disk = fleet.on_disk();
+    let step = "\n[[steps]]\nname = \"migrate\"\nat = \"before-deploy\"\nuse = \"command\"\n\
+                run = [\"true\"]\n\
+                [steps.environment]\nPASSWORD = { secret = \"TOPSECRET\", use = [\"environment\"] }\n";
+    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, strategy, step]);
+    world.release("2.0");
+    let ran = world.deploy("2.0", 4).says("TOPSECRET").says("migrate");
+    fleet.all_on("1.0");
+    assert_eq!(fleet.on_disk(), disk, "{ran}");
+    let history = world.run(&["history", "--format", "json"]).expect(0);
+    assert!(!history.all().contains("2.0"), "{history}");
+    world.set("TOPSECRET", "now it is there");
+    world.deploy("2.0", 0);
+    fleet.all_on("2.0");
+}

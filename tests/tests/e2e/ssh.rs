@@ -81,6 +81,15 @@ fn five_hosts() {
 }
 
 #[test]
+fn a_release_that_lies_on_every_host_comes_back_without_its_artifact() {
+    let scene = five("", |_| ());
+    scene.deploy(0);
+    std::fs::remove_file(scene.world.file("hello-1.0.tar.gz")).unwrap();
+    scene.world.run(&["rollback", "--yes"]).expect(0);
+    scene.fleet.all_on("1.0");
+}
+
+#[test]
 fn one_host_refuses_and_nothing_is_switched() {
     let mut scene = five("", |_| ());
     let disk = scene.fleet.on_disk();

@@ -50,6 +50,7 @@ pub enum Format {
 impl Plugin for CommandStep {
     const SUMMARY: &'static str = "A program, and another that takes back what it did.";
     const SCHEMA: Option<&'static str> = Some(include_str!("../settings.json"));
+    const DETAILS: &'static str = r#"{ "undo": "/undo" }"#;
 
     fn requests() -> Vec<Request> {
         vec![

@@ -1,5 +1,7 @@
 //! What is being deployed.
 
+use std::collections::BTreeSet;
+
 use engine::{Code, Failure};
 use machines::Action;
 
@@ -23,6 +25,13 @@ impl CallState {
         let used = self.on_machine("artifact", verb, &format!("{release} to {path}"));
         let placing = async {
             let action = self.artifact_action(verb, release, path)?;
+            if !self
+                .placed_already(std::slice::from_ref(&action))
+                .await
+                .is_empty()
+            {
+                return Ok(());
+            }
             let artifacts = self.services.artifacts.as_deref();
             let source = artifacts.map(|artifacts| artifacts as &dyn machines::ArtifactSource);
             let fence = self.context.fence.as_ref();
@@ -33,6 +42,41 @@ impl CallState {
             Ok(())
         };
         used.ended(placing.await)
+    }
+
+    /// The places of those actions that would put an artifact where it lies already. Asked only
+    /// where it would have to be opened first: it then need not be at hand.
+    pub(crate) async fn placed_already(&self, actions: &[Action]) -> BTreeSet<usize> {
+        let Some(artifacts) = &self.services.artifacts else {
+            return BTreeSet::new();
+        };
+        let mut asked = Vec::new();
+        for (index, action) in actions.iter().enumerate() {
+            match action {
+                Action::Unpack { at, release } | Action::Copy { at, release } => {
+                    if !artifacts.is_open(release) {
+                        asked.push((index, Action::Stat { at: at.clone() }));
+                    }
+                }
+                Action::CreateDirectory { .. } => {}
+                // It may be what takes away that which lies there now.
+                _ => break,
+            }
+        }
+        if asked.is_empty() {
+            return BTreeSet::new();
+        }
+        let (places, looks): (Vec<usize>, Vec<Action>) = asked.into_iter().unzip();
+        match self.machine.perform(&looks, None, None).await {
+            Ok(found) => places
+                .into_iter()
+                .zip(found)
+                .filter(|(_, output)| output.status == Some(0))
+                .map(|(place, _)| place)
+                .collect(),
+            // The action itself says what is wrong.
+            Err(_) => BTreeSet::new(),
+        }
     }
 
     pub(crate) fn artifact_action(

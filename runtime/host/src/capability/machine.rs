@@ -31,10 +31,22 @@ impl CallState {
                 .fence
                 .as_ref()
                 .filter(|_| checked.iter().any(changes));
-            self.machine
-                .perform(&checked, fence, source)
-                .await
-                .map_err(of_machine)
+            let placed = self.placed_already(&checked).await;
+            let (left, actions): (Vec<usize>, Vec<Action>) = checked
+                .into_iter()
+                .enumerate()
+                .filter(|(index, _)| !placed.contains(index))
+                .unzip();
+            let done = self.machine.perform(&actions, fence, source).await;
+            let done = done.map_err(|mut error| {
+                error.index = error.index.and_then(|index| left.get(index).copied());
+                of_machine(error)
+            })?;
+            let mut outputs = vec![machines::Output::done(); left.len() + placed.len()];
+            for (index, output) in left.into_iter().zip(done) {
+                outputs[index] = output;
+            }
+            Ok(outputs)
         };
         let result = performing.await;
         let outputs = used.ended(result)?;

@@ -30,6 +30,9 @@ const TRAILER_BYTES_MAX: u64 = 1 << 20;
 /// No system follows longer links.
 const LINK_BYTES_MAX: u64 = 4096;
 
+/// A tar archive without an entry is zeros, in the blocks that tools write.
+const EMPTY_TAR_BYTES_MAX: u64 = 20 * 512;
+
 /// How the entries are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -63,10 +66,30 @@ impl Format {
             [0x1f, 0x8b, ..] => Self::TarGz,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::TarZst,
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Self::Zip,
-            start if start.get(257..262) == Some(b"ustar") => Self::Tar,
+            start if is_tar(start, there.len()) => Self::Tar,
             _ => Self::Plain,
         })
     }
+}
+
+/// Whether this is how a tar archive begins: with a header, or, where it has no entry, with zeros.
+fn is_tar(start: &[u8], bytes: u64) -> bool {
+    let Ok(block) = <&[u8; 512]>::try_from(start) else {
+        return false;
+    };
+    // The oldest format has no name of its own in its headers, but its checksum.
+    block[257..262] == *b"ustar"
+        || bytes <= EMPTY_TAR_BYTES_MAX && block.iter().all(|byte| *byte == 0)
+        || tar::Header::from_byte_slice(block).cksum().ok() == Some(checksum(block))
+}
+
+/// Of a header, in which the checksum itself counts as blanks.
+fn checksum(block: &[u8; 512]) -> u32 {
+    let blank = |place: usize| (148..156).contains(&place);
+    let bytes = block.iter().enumerate();
+    bytes
+        .map(|(place, byte)| if blank(place) { 32 } else { u32::from(*byte) })
+        .sum()
 }
 
 /// What an entry is.

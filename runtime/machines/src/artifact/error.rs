@@ -20,10 +20,14 @@ pub enum ArtifactError {
     },
     /// It is neither a directory nor one of the archives that are understood.
     #[error(
-        "{} cannot be unpacked: it must be a directory, or a .tar, .tar.gz, .tar.zst or .zip",
+        "{} cannot be unpacked: by what is in it, whatever it is called, it is no tar archive, \
+         plain or compressed with gzip or zstd, and no zip archive",
         .0.display()
     )]
     Unknown(PathBuf),
+    /// There is nothing in the file.
+    #[error("{} is empty", .0.display())]
+    Empty(PathBuf),
     /// It is a directory.
     #[error("{} is a directory, which cannot be copied as a file", .0.display())]
     NotAFile(PathBuf),
