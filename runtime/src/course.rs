@@ -7,6 +7,7 @@ use engine::{
     Brief, Code, Deployment, Event, Failure, Name, Observer, Purpose, Record, Timestamp, Verdict,
     World, rollback_open,
 };
+use serde_json::json;
 use store::{Blob, Lease, LeaseError, NewDeployment, Store};
 use tokio::task::JoinHandle;
 
@@ -14,9 +15,9 @@ use crate::{
     assemble::System,
     audit::Auditor,
     cli::Format,
-    display::{self, Display},
+    display::{self, Display, Level},
     exit,
-    interrupt::Interrupt,
+    interrupt::{Interrupt, Signals},
     log::Log,
     notify::Notices,
     release::Found,
@@ -117,14 +118,14 @@ impl Course<'_> {
             lease.clone(),
             system.interrupt.clone(),
         );
-        let listening = listen(system.interrupt.clone());
         let display = Arc::new(Display::new(
             &brief,
             self.format,
             self.terminal,
-            log,
+            log.clone(),
             started,
         ));
+        let listening = self.listen(&system, &brief, display.clone(), log);
         let actor = lease.owner.actor.clone();
         let (notices, telling) =
             Notices::new(&brief, &actor, std::mem::take(&mut system.notifiers));
@@ -268,6 +269,32 @@ impl Course<'_> {
         Arc::new(Log::open(&folder, &brief.id, &brief.environment, terminal))
     }
 
+    /// Listens for whoever wants the deployment to end. Who does not wait for that is told how it
+    /// is taken back.
+    fn listen(
+        &self,
+        system: &System,
+        brief: &Brief,
+        display: Arc<Display>,
+        log: Arc<Log>,
+    ) -> JoinHandle<()> {
+        let Ok(signals) = Signals::new() else {
+            // Then a signal ends the process at once, and the record survives that.
+            return tokio::spawn(async {});
+        };
+        let (interrupt, terminal) = (system.interrupt.clone(), self.terminal);
+        let words = format!(
+            "stopped at once: deployment {id} stays as it is; `runtime rollback {id}` takes it back",
+            id = brief.id
+        );
+        let last_words = move || {
+            display.close();
+            log.write(system::now(), Level::Error, &words, &json!({}));
+            terminal.aside(&words);
+        };
+        tokio::spawn(async move { interrupt.listen(signals, last_words).await })
+    }
+
     fn auditor(&self, brief: &Brief, actor: &str) -> Auditor {
         Auditor {
             store: self.site.store.clone(),
@@ -319,8 +346,4 @@ fn renew(store: Arc<dyn Store>, lease: Lease, interrupt: Arc<Interrupt>) -> Join
             }
         }
     })
-}
-
-fn listen(interrupt: Arc<Interrupt>) -> JoinHandle<()> {
-    tokio::spawn(async move { interrupt.listen().await })
 }
