@@ -5,7 +5,7 @@ use anstyle::{AnsiColor, Style};
 use configuration::{Configuration, Problems};
 use store::{LeaseError, StoreError};
 
-use crate::{exit, system, terminal::Terminal};
+use crate::{display, exit, system, terminal::Terminal};
 
 /// What kind of problem it is: decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +115,24 @@ impl From<StoreError> for Problem {
 impl From<LeaseError> for Problem {
     fn from(error: LeaseError) -> Self {
         match error {
+            LeaseError::Held { scope, held } if system::is_gone(&held.owner) => {
+                let title = format!(
+                    "{scope} is held by {} ({}), since {}, whose process is gone",
+                    held.owner,
+                    held.owner.purpose,
+                    system::readable(held.since),
+                );
+                let problem = Self::new(Reason::Locked, title);
+                match &held.owner.deployment {
+                    Some(deployment) => problem.hint(format!(
+                        "`runtime rollback {deployment}` waits until its lease ran out, and puts back what was before it"
+                    )),
+                    None => problem.hint(format!(
+                        "its lease runs out in {}; `--wait 1m` waits for that",
+                        display::duration(held.until.since_ms(system::now()))
+                    )),
+                }
+            }
             LeaseError::Held { scope, held } => {
                 let title = format!(
                     "{scope} is being worked on by {} ({}), since {}",

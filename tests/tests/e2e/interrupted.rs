@@ -29,6 +29,10 @@ fn killed_in_the_middle_and_rolled_back() {
     let refused = world.run(&deploy("3.0"));
     println!("{refused}");
     assert!(matches!(refused.code(), Some(4 | 5)), "{refused}");
+    // While its lease lasts, and after: nobody waits for a process that is gone.
+    assert!(!refused.all().contains("--wait"), "{refused}");
+    let refused = refused.says("`runtime rollback test-");
+    println!("{refused}");
 
     let rolled_back = world.run(&["rollback", "--yes"]).expect(0);
     println!("{rolled_back}");
