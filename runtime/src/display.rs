@@ -13,7 +13,7 @@ use std::sync::{
 use anstyle::{AnsiColor, Style};
 use engine::{Brief, Event, Observer, Timestamp};
 
-pub(crate) use self::narration::{Level, closing, describe, duration, percentage};
+pub(crate) use self::narration::{Level, closing, count, describe, duration, percentage};
 use self::{board::Board, narration::Sentence, view::View};
 use crate::{cli::Format, log::Log, terminal::Terminal};
 

@@ -11,7 +11,7 @@ use crate::{
     catalogue::{self, Catalogue},
     cli::{Chosen, Format, Printing},
     course::Course,
-    exit, fleet,
+    display, exit, fleet,
     release::{self, Found},
     report::{Problem, Reason},
     site::{self, Site},
@@ -102,11 +102,11 @@ impl Deploy {
     fn agreed(&self, site: &Site, found: &Found, concerned: usize, terminal: &Terminal) -> bool {
         let contents = site.contents();
         terminal.print(&format!(
-            "Deploy {} {} to {} ({} targets) with {}? [y/N] ",
+            "Deploy {} {} to {} ({}) with {}? [y/N] ",
             contents.application,
             found.release.version,
             contents.environment,
-            concerned,
+            display::count(concerned, "target"),
             contents.strategy.name,
         ));
         let _closed = std::io::stdout().flush();

@@ -316,6 +316,14 @@ pub(crate) fn duration(milliseconds: u64) -> String {
     }
 }
 
+/// `1 target`, `2 targets`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}
+
 /// Up to six names, then how many more.
 fn names<'a>(targets: impl IntoIterator<Item = &'a Name>) -> String {
     const SHOWN: usize = 6;

@@ -83,6 +83,17 @@ fn problems_of_a_configuration_have_their_place() {
             "[[health-check]]\nuse = \"http\"",
         ),
         ("path = \"/health\"", "path = \"health\""),
+        ("/{target}\"\nstart", "/./same/\"\nstart"),
+        ("group = \"canary\"", "group = \"stable\""),
+        (
+            "use = \"canary\"\nstages = [10, 50]\nsoak = \"2s\"",
+            "use = \"blue-green\"\ngroups = [\"canary\", \"blue\"]",
+        ),
+        (
+            "use = \"canary\"\nstages = [10, 50]\nsoak = \"2s\"",
+            "use = \"rolling\"\norder = [\"stable\", \"canry\"]",
+        ),
+        (":9101\"", ":9100\""),
     ] {
         let (world, ran) = wrong(from, to);
         text.push_str(&format!(
@@ -91,6 +102,34 @@ fn problems_of_a_configuration_have_their_place() {
         ));
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn validate_takes_what_deploy_takes() {
+    let world = World::new();
+    let fleet = Fleet::new(&world, &[("one", "all"), ("two", "all")]);
+    world.configure(&[
+        &fleet.toml(),
+        &fleet.proxy(),
+        LIMITS,
+        "[strategy]\nuse = \"rolling\"\n",
+    ]);
+    let _ = world.run(&["validate"]).expect(0).says("2 targets");
+    let ran = world.run(&["validate", "--servers", "two"]).expect(0);
+    let _ = ran.says("1 target,");
+    let _ = world.run(&["validate", "--servers", "six"]).expect(2);
+    // It needs a group that goes first, and others that do not.
+    for group in ["canary", "all"] {
+        let set = format!("strategy.group={group}");
+        let arguments = ["--strategy", "canary", "--set", &set];
+        let ran = world.run(&[&["validate"], &arguments[..]].concat());
+        let ran = ran.expect(3).says(&format!("`{group}`"));
+        println!("{ran}");
+    }
+    let _ = world
+        .run(&["validate", "--strategy", "simple"])
+        .expect(0)
+        .says("`simple`");
 }
 
 #[test]

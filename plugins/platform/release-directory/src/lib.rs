@@ -55,6 +55,7 @@ fn stop_grace() -> Duration {
 
 impl Plugin for ReleaseDirectory {
     const SUMMARY: &'static str = "Release directories with a link to the one that runs.";
+    const DETAILS: &'static str = r#"{ "place": "/root" }"#;
     const SCHEMA: Option<&'static str> = Some(include_str!("../settings.json"));
 
     fn requests() -> Vec<Request> {
