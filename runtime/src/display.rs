@@ -11,7 +11,7 @@ use std::sync::{
 };
 
 use anstyle::{AnsiColor, Style};
-use engine::{Brief, Event, Observer, Timestamp};
+use engine::{Brief, Event, Observer, StepRule, Timestamp};
 
 pub(crate) use self::narration::{Level, closing, count, describe, duration, percentage};
 use self::{board::Board, narration::Sentence, view::View};
@@ -22,6 +22,7 @@ pub(crate) struct Display {
     terminal: Terminal,
     format: Format,
     log: Arc<Log>,
+    steps: Vec<StepRule>,
     view: Arc<Mutex<View>>,
     cut: AtomicU64,
     board: Option<Arc<Board>>,
@@ -43,6 +44,7 @@ impl Display {
             terminal,
             format,
             log,
+            steps: brief.rules.steps.clone(),
             view,
             cut: AtomicU64::new(0),
             board,
@@ -95,7 +97,7 @@ impl Observer for Display {
             self.cut
                 .fetch_add(narration::cut(outcome), Ordering::Relaxed);
         }
-        if let Some(sentence) = narration::tell(event) {
+        if let Some(sentence) = narration::tell(event, &self.steps) {
             self.log
                 .write(at, sentence.level, &sentence.text, &sentence.context);
             // The verdict is printed at the very end, with what to do next.

@@ -1,8 +1,10 @@
 //! Tells an event in a sentence: for plain output, the log and the lines above the board.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, Traffic, Verdict};
+use engine::{
+    Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, StepRule, Traffic, Verdict,
+};
 use serde_json::{Value, json};
 
 /// How much a line matters.
@@ -41,15 +43,15 @@ pub(crate) struct Sentence {
     pub(crate) context: Value,
 }
 
-/// What to say of an event; nothing where it is not worth a line.
-pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
+/// What to say of an event in a deployment with these steps; nothing where it is not worth a line.
+pub(crate) fn tell(event: &Event<'_>, steps: &[StepRule]) -> Option<Sentence> {
     let (level, text, context) = match event {
         Event::Started(intent) => (
             Level::Debug,
-            format!("{} …", doing(intent)?),
+            format!("{} …", doing(intent, steps)?),
             json!({ "intent": intent }),
         ),
-        Event::Ended(intent, outcome) => return ended(intent, outcome),
+        Event::Ended(intent, outcome) => return ended(intent, outcome, steps),
         Event::Stage(stage) => (
             Level::Info,
             format!("stage: {stage}"),
@@ -112,8 +114,9 @@ pub(crate) fn closing(verdict: &Verdict) -> String {
                 .iter()
                 .map(|(name, _)| name.as_str())
                 .collect::<Vec<_>>();
+            let were = if names.len() == 1 { "was" } else { "were" };
             format!(
-                "succeeded without {}, which were left out",
+                "succeeded without {}, which {were} left out",
                 names.join(", ")
             )
         }
@@ -133,7 +136,7 @@ pub(crate) fn closing(verdict: &Verdict) -> String {
     }
 }
 
-fn ended(intent: &Intent, outcome: &Outcome) -> Option<Sentence> {
+fn ended(intent: &Intent, outcome: &Outcome, steps: &[StepRule]) -> Option<Sentence> {
     let took = outcome.ended.since_ms(intent.started);
     let context = json!({
         "sequence": intent.sequence,
@@ -143,7 +146,7 @@ fn ended(intent: &Intent, outcome: &Outcome) -> Option<Sentence> {
         "duration_ms": took,
     });
     if let Err(failure) = &outcome.result {
-        let text = match doing(intent) {
+        let text = match doing(intent, steps) {
             Some(what) => format!("{what} failed: {}", explained(failure, outcome)),
             None => failure.message.clone(),
         };
@@ -153,7 +156,12 @@ fn ended(intent: &Intent, outcome: &Outcome) -> Option<Sentence> {
             context,
         });
     }
-    let text = format!("{} ({})", done(intent)?, duration(took));
+    // Those on which it failed are left out, and told as that.
+    let text = match &outcome.report {
+        Some(report) if !report.failed.is_empty() => done(&without(intent, &report.failed)?, steps),
+        _ => done(intent, steps),
+    };
+    let text = format!("{} ({})", text?, duration(took));
     let level = match intent.effect {
         Some(Effect::ReadTraffic) => Level::Debug,
         _ => Level::Info,
@@ -186,6 +194,28 @@ fn explained(failure: &Failure, outcome: &Outcome) -> String {
     text
 }
 
+/// The same intent without these targets; none where that leaves nobody.
+fn without(intent: &Intent, failed: &BTreeMap<Name, Failure>) -> Option<Intent> {
+    let mut intent = intent.clone();
+    let well = |name: &Name| !failed.contains_key(name);
+    let left = match &mut intent.effect {
+        Some(
+            Effect::Install { targets, .. }
+            | Effect::Deactivate { targets }
+            | Effect::Remove { targets, .. },
+        ) => {
+            targets.retain(well);
+            targets.len()
+        }
+        Some(Effect::Activate { releases } | Effect::AwaitHealthy { releases, .. }) => {
+            releases.retain(|name, _| well(name));
+            releases.len()
+        }
+        _ => return Some(intent),
+    };
+    (left > 0).then_some(intent)
+}
+
 /// How many requests or connections a drain cut off.
 pub(crate) fn cut(outcome: &Outcome) -> u64 {
     let value = outcome.report.as_ref().map(|report| &report.value["cut"]);
@@ -202,8 +232,8 @@ pub(crate) fn cut_off(count: u64) -> String {
     format!("{count} {what} still open when the time to drain was over, and may be cut")
 }
 
-/// What a record is about, for lists.
-pub(crate) fn describe(intent: &Intent) -> String {
+/// What a record of a deployment with these steps is about, for lists.
+pub(crate) fn describe(intent: &Intent, steps: &[StepRule]) -> String {
     let operation = match &intent.operation {
         Some(Operation::Begin { stage }) => Some(format!("stage: {stage}")),
         Some(Operation::Now) => Some("the time".to_owned()),
@@ -217,7 +247,7 @@ pub(crate) fn describe(intent: &Intent) -> String {
         _ => None,
     };
     operation
-        .or_else(|| phrase(intent, ["install", "activate", "health of", "drain"]))
+        .or_else(|| phrase(intent, steps, ["install", "activate", "health of", "drain"]))
         .unwrap_or_default()
 }
 
@@ -227,21 +257,27 @@ fn call(operation: &Operation) -> String {
     written["call"].as_str().unwrap_or_default().to_owned()
 }
 
-fn doing(intent: &Intent) -> Option<String> {
+fn doing(intent: &Intent, steps: &[StepRule]) -> Option<String> {
     phrase(
         intent,
+        steps,
         ["installing", "activating", "waiting for", "draining"],
     )
 }
 
-fn done(intent: &Intent) -> Option<String> {
+fn done(intent: &Intent, steps: &[StepRule]) -> Option<String> {
     phrase(
         intent,
+        steps,
         ["installed", "activated", "proven healthy:", "drained"],
     )
 }
 
-fn phrase(intent: &Intent, [install, activate, healthy, drain]: [&str; 4]) -> Option<String> {
+fn phrase(
+    intent: &Intent,
+    steps: &[StepRule],
+    [install, activate, healthy, drain]: [&str; 4],
+) -> Option<String> {
     let undo = if matches!(intent.origin, Origin::Undo(_)) {
         "undo: "
     } else {
@@ -271,9 +307,11 @@ fn phrase(intent: &Intent, [install, activate, healthy, drain]: [&str; 4]) -> Op
             format!("{drain} {}", names(drained))
         }
         (Some(Effect::Apply { traffic, .. }), _) => format!("traffic to {}", shares(traffic)),
-        (Some(Effect::Step { point, .. }), _) => format!("step at {}", kebab(point)),
-        (Some(Effect::UndoStep { point, .. }), _) => {
-            format!("undo of the step at {}", kebab(point))
+        (Some(Effect::Step { step, point, .. } | Effect::UndoStep { step, point, .. }), _) => {
+            match steps.get(*step) {
+                Some(rule) => format!("step \"{}\" at {}", rule.name, kebab(point)),
+                None => format!("step {} at {}", step + 1, kebab(point)),
+            }
         }
         (Some(Effect::Observe), _) => "look at every target and the load balancer".to_owned(),
         (Some(Effect::ReadTraffic), _) => "read the load balancer".to_owned(),
