@@ -57,7 +57,7 @@ pub(crate) struct System {
     platform_traits: Vec<String>,
     balancer: Option<(host::LoadBalancer, BalancerTraits)>,
     checks: Vec<Check>,
-    steps: Vec<(live::Location, String, Duration)>,
+    steps: Vec<(live::Location, Duration)>,
     releases: BTreeMap<Name, Release>,
 }
 
@@ -200,8 +200,7 @@ impl System {
             balancer,
             checks: std::mem::take(&mut self.checks),
             steps: steps
-                .map(|(location, name, timeout)| Step {
-                    name,
+                .map(|(location, timeout)| Step {
                     location,
                     timeout,
                     brief: brief.clone(),
@@ -361,10 +360,7 @@ impl Maker<'_> {
         Ok(checks)
     }
 
-    fn steps(
-        &self,
-        targets: &[Target],
-    ) -> Result<Vec<(live::Location, String, Duration)>, Problem> {
+    fn steps(&self, targets: &[Target]) -> Result<Vec<(live::Location, Duration)>, Problem> {
         let mut steps = Vec::new();
         for step in &self.contents.steps {
             let worker = self.worker(&step.plugin, self.here()?)?;
@@ -384,7 +380,7 @@ impl Maker<'_> {
                     live::Location::Targets(workers)
                 }
             };
-            steps.push((location, step.name.clone(), step.timeout.into()));
+            steps.push((location, step.timeout.into()));
         }
         Ok(steps)
     }

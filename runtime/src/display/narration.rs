@@ -147,7 +147,7 @@ fn ended(intent: &Intent, outcome: &Outcome, steps: &[StepRule]) -> Option<Sente
     });
     if let Err(failure) = &outcome.result {
         let text = match doing(intent, steps) {
-            Some(what) => format!("{what} failed: {}", explained(failure, outcome)),
+            Some(what) => format!("{what} failed: {}", explained(intent, failure, outcome)),
             None => failure.message.clone(),
         };
         return Some(Sentence {
@@ -183,15 +183,36 @@ fn ended(intent: &Intent, outcome: &Outcome, steps: &[StepRule]) -> Option<Sente
     }
 }
 
-fn explained(failure: &Failure, outcome: &Outcome) -> String {
-    let mut text = failure.message.clone();
-    let failed = outcome.report.iter().flat_map(|report| &report.failed);
-    for (target, failure) in failed {
-        if !text.contains(failure.message.as_str()) {
-            text.push_str(&format!("\n    {target}: {failure}"));
-        }
+/// Why, after what was tried: a target that was named there is not named again.
+fn explained(intent: &Intent, failure: &Failure, outcome: &Outcome) -> String {
+    let asked = intent.effect.as_ref().map(on).unwrap_or_default();
+    let failed = match &outcome.report {
+        Some(report) if report.failure.is_none() && !asked.is_empty() => &report.failed,
+        _ => return failure.message.clone(),
+    };
+    let mut reasons = failed.iter();
+    match (reasons.next(), reasons.next()) {
+        (None, _) => failure.message.clone(),
+        (Some((_, only)), None) if asked.len() == 1 => only.message.clone(),
+        (Some((target, only)), None) => format!("{target}: {only}"),
+        _ => failed
+            .iter()
+            .map(|(target, failure)| format!("\n    {target}: {failure}"))
+            .collect(),
     }
-    text
+}
+
+/// The targets on which something is done, side by side.
+fn on(effect: &Effect) -> BTreeSet<&Name> {
+    match effect {
+        Effect::Install { targets, .. }
+        | Effect::Deactivate { targets }
+        | Effect::Remove { targets, .. } => targets.iter().collect(),
+        Effect::Activate { releases } | Effect::AwaitHealthy { releases, .. } => {
+            releases.keys().collect()
+        }
+        _ => BTreeSet::new(),
+    }
 }
 
 /// The same intent without these targets; none where that leaves nobody.

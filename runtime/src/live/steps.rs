@@ -22,8 +22,6 @@ pub(crate) enum Location {
 
 /// One of the operator's steps.
 pub(crate) struct Step {
-    /// For people.
-    pub(crate) name: String,
     /// Where.
     pub(crate) location: Location,
     /// How long it may take.
@@ -53,7 +51,7 @@ impl Live {
                         value,
                         ..Report::default()
                     },
-                    Err(failure) => Report::failed(step.named(failure)),
+                    Err(failure) => Report::failed(failure),
                 }
             }
             Location::Targets(workers) => {
@@ -66,7 +64,7 @@ impl Live {
                     let occasion = step.occasion(point, vec![target]);
                     Some(async move { (name, worker.run(&occasion, &context).await) })
                 });
-                gather(step, future::join_all(runs).await)
+                gather(future::join_all(runs).await)
             }
         }
     }
@@ -89,7 +87,7 @@ impl Live {
                 let context = self.subject.call(call, "undo-step", step.timeout);
                 match worker.undo(&occasion, outcome, &context).await {
                     Ok(()) => Report::default(),
-                    Err(failure) => Report::failed(step.named(failure)),
+                    Err(failure) => Report::failed(failure),
                 }
             }
             Location::Targets(workers) => {
@@ -105,7 +103,7 @@ impl Live {
                         (name, undone.map(|()| Value::Null))
                     })
                 });
-                gather(step, future::join_all(runs).await)
+                gather(future::join_all(runs).await)
             }
         }
     }
@@ -134,21 +132,16 @@ impl Step {
             details: json!({}),
         }
     }
-
-    fn named(&self, mut failure: Failure) -> Failure {
-        failure.message = format!("step `{}`: {}", self.name, failure.message);
-        failure
-    }
 }
 
 /// What the runs on several targets come to: outcomes by target's name.
-fn gather(step: &Step, runs: Vec<(Name, Result<Value, Failure>)>) -> Report {
+fn gather(runs: Vec<(Name, Result<Value, Failure>)>) -> Report {
     let mut report = Report::default();
     let mut outcomes = serde_json::Map::new();
     for (name, result) in runs {
         match result {
             Ok(value) => drop(outcomes.insert(name.to_string(), value)),
-            Err(failure) => drop(report.failed.insert(name, step.named(failure))),
+            Err(failure) => drop(report.failed.insert(name, failure)),
         }
     }
     report.value = Value::Object(outcomes);

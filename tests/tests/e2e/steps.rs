@@ -66,6 +66,9 @@ fn a_step_that_fails_takes_the_deployment_back() {
             .deploy("2.0", 1)
             .says(&format!("note {failing}"))
             .says("it is not well");
+        let failed = |line: &&str| line.contains("failed: command: `sh` ended with status 3");
+        let line = ran.stdout.lines().find(failed).unwrap();
+        assert_eq!(line.matches("note").count(), 1, "{ran}");
         fleet.all_on("1.0");
         assert_eq!(fleet.on_disk(), disk, "{failing}: {ran}");
         let points = fs::read_to_string(world.file("points")).unwrap();

@@ -169,7 +169,9 @@ fn a_target_that_was_left_out_is_not_told_as_done() {
     fs::rename(root.join("releases"), root.join("aside")).unwrap();
     fs::write(root.join("releases"), "").unwrap();
     world.release("2.0");
-    let ran = world.deploy("2.0", 8).says("left out two: release-directory: ");
+    let ran = world
+        .deploy("2.0", 8)
+        .says("left out two: release-directory: ");
     println!("{ran}");
     let installed = |line: &&str| line.contains("installed 2.0");
     let told = ran.stdout.lines().find(installed).unwrap();
