@@ -155,11 +155,16 @@ fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
                 member
                     .map_or("-", |member| word(member.admission))
                     .to_owned(),
+                match member.and_then(|member| member.up) {
+                    Some(true) => "yes".to_owned(),
+                    Some(false) => "no".to_owned(),
+                    None => "-".to_owned(),
+                },
             ]
         })
         .collect();
     terminal.table(
-        ["TARGET", "GROUP", "RELEASE", "TRAFFIC", "ADMISSION"],
+        ["TARGET", "GROUP", "RELEASE", "TRAFFIC", "ADMISSION", "UP"],
         &rows,
     );
     warn(picture, terminal);
@@ -172,11 +177,38 @@ fn warn(picture: &Picture, terminal: &Terminal) {
             terminal.aside(&format!("warning: {name} cannot be asked: {message}"));
         }
     }
-    if let Some(Err(message)) = &picture.reading {
+    if let Some(message) = unasked(picture) {
         terminal.aside(&format!(
             "warning: the load balancer cannot be asked: {message}"
         ));
     }
+    for other in others(picture) {
+        terminal.aside(&format!(
+            "warning: the load balancer also has {other}, which is no target of the configuration"
+        ));
+    }
+}
+
+/// Why nothing is known of the load balancer, where there is one.
+fn unasked(picture: &Picture) -> Option<String> {
+    match picture.reading.as_ref()? {
+        Ok(reading) if reading.details["running"] == json!(false) => {
+            Some("it does not run; a deployment starts it".to_owned())
+        }
+        Ok(_) => None,
+        Err(message) => Some(message.clone()),
+    }
+}
+
+/// What the load balancer has beside the targets.
+fn others(picture: &Picture) -> Vec<&str> {
+    let reading = picture.reading.as_ref().and_then(|read| read.as_ref().ok());
+    let others = reading.and_then(|reading| reading.details["others"].as_array());
+    others
+        .into_iter()
+        .flatten()
+        .filter_map(|other| other.as_str())
+        .collect()
 }
 
 fn as_json(site: &Site, system: &System, picture: &Picture) -> serde_json::Value {
@@ -194,6 +226,7 @@ fn as_json(site: &Site, system: &System, picture: &Picture) -> serde_json::Value
                 "error": active.and_then(|found| found.as_ref().err()),
                 "percent": member.map(|member| member.percent),
                 "admission": member.map(|member| word(member.admission)),
+                "up": member.and_then(|member| member.up),
             })
         })
         .collect();
@@ -212,7 +245,8 @@ fn as_json(site: &Site, system: &System, picture: &Picture) -> serde_json::Value
         "open": picture.open.iter().map(history::to_json).collect::<Vec<_>>(),
         "last": picture.last.as_ref().map(history::to_json),
         "targets": targets,
-        "load-balancer-error": picture.reading.as_ref().and_then(|read| read.as_ref().err()),
+        "load-balancer-error": unasked(picture),
+        "load-balancer-others": others(picture),
     })
 }
 

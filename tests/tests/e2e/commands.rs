@@ -3,7 +3,7 @@
 
 use std::{io::Read, process::Stdio};
 
-use tests::{Fleet, Ran, World};
+use tests::{Fleet, Ran, World, process, wait};
 
 use crate::scene::{CANARY, LIMITS, THREE};
 
@@ -284,4 +284,33 @@ fn nothing_in_the_background_holds_the_output_open() {
         .read_to_string(&mut printed)
         .unwrap();
     fleet.all_on("1.0");
+}
+
+#[test]
+fn status_tells_what_is_down_and_what_is_no_target() {
+    let (world, fleet) = crate::scene::behind_the_proxy(THREE, CANARY);
+    let status = || world.run(&["status", "--format", "json"]).expect(0).json();
+    process::end_strays(&fleet.root("two"));
+    // The balancer knows once it tried.
+    wait::until("the balancer misses it", || {
+        wait::get(&fleet.balancer, "/");
+        (status()["targets"][1]["up"] == false).then_some(())
+    });
+    let told = world.run(&["status"]).expect(0);
+    let two = |line: &&str| line.starts_with("two ");
+    assert!(
+        told.stdout.lines().find(two).unwrap().ends_with("no"),
+        "{told}"
+    );
+
+    let fewer = Fleet::new(&world, &THREE[..2]);
+    world.configure(&[&fewer.toml(), &fewer.proxy(), LIMITS, CANARY]);
+    let told = world.run(&["status"]).expect(0);
+    let _ = told.says("the load balancer also has three");
+
+    let admin = format!("unix:.runtime/proxy/{}.sock", fleet.balancer);
+    world.run(&["proxy", "stop", "--admin", &admin]).expect(0);
+    let told = world.run(&["status"]).expect(0);
+    let _ = told.says("the load balancer cannot be asked: it does not run");
+    assert!(status()["load-balancer-error"].is_string());
 }

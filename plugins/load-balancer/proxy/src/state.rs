@@ -77,6 +77,7 @@ impl State {
 /// What the proxy does with these targets, in the host's words.
 pub(crate) fn reading(told: &Told, targets: &[Target]) -> Reading {
     let mut members = Vec::new();
+    let mut others = Vec::new();
     for pool in &told.pools {
         let ready = pool
             .members
@@ -85,6 +86,7 @@ pub(crate) fn reading(told: &Told, targets: &[Target]) -> Reading {
             .count();
         for member in &pool.members {
             if !targets.iter().any(|target| target.name == member.target) {
+                others.push(member.target.as_str());
                 continue;
             }
             let percent = match member.admission.as_str() {
@@ -104,7 +106,10 @@ pub(crate) fn reading(told: &Told, targets: &[Target]) -> Reading {
         members,
         routes: Vec::new(),
         revision: Some(told.revision.to_string()),
-        details: "{}".into(),
+        details: match others[..] {
+            [] => "{}".into(),
+            _ => json!({ "others": others }).to_string(),
+        },
     }
 }
 
