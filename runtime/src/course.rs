@@ -111,7 +111,7 @@ impl Course<'_> {
     ) -> Result<u8, Problem> {
         let started = system::now();
         let back = matches!(way, Way::Back { .. });
-        let log = self.log(&brief);
+        let log = self.log(&brief, &lease.owner.actor);
         system.log_to(log.clone());
         let renewal = renew(
             self.site.store.clone(),
@@ -132,7 +132,8 @@ impl Course<'_> {
         if !back {
             notices.started(started);
         }
-        display.line(&self.opening(&brief, &way));
+        let facts = json!({ "event": "began", "previous": brief.previous.as_ref().map(|previous| &previous.id) });
+        display.opening(&self.opening(&brief, &way), &facts);
         if brief.rules.downtime && brief.previous.is_some() && !back {
             let warning = format!(
                 "  ! {} accepts a downtime while the targets change",
@@ -263,10 +264,10 @@ impl Course<'_> {
         }
     }
 
-    fn log(&self, brief: &Brief) -> Arc<Log> {
+    fn log(&self, brief: &Brief, actor: &str) -> Arc<Log> {
         let terminal = (self.format == Format::Json).then_some(self.terminal);
         let folder = self.site.state.join("logs");
-        Arc::new(Log::open(&folder, &brief.id, &brief.environment, terminal))
+        Arc::new(Log::open(&folder, brief, actor, terminal))
     }
 
     /// Listens for whoever wants the deployment to end. Who does not wait for that is told how it
@@ -289,7 +290,12 @@ impl Course<'_> {
         );
         let last_words = move || {
             display.close();
-            log.write(system::now(), Level::Error, &words, &json!({}));
+            log.write(
+                system::now(),
+                Level::Error,
+                &words,
+                &json!({ "event": "stopped" }),
+            );
             terminal.aside(&words);
         };
         tokio::spawn(async move { interrupt.listen(signals, last_words).await })

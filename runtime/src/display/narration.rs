@@ -7,6 +7,8 @@ use engine::{
 };
 use serde_json::{Value, json};
 
+use super::facts;
+
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
@@ -49,7 +51,7 @@ pub(crate) fn tell(event: &Event<'_>, steps: &[StepRule]) -> Option<Sentence> {
         Event::Started(intent) => (
             Level::Debug,
             format!("{} …", doing(intent, steps)?),
-            json!({ "intent": intent }),
+            facts::of_intent(intent, steps),
         ),
         Event::Ended(intent, outcome) => return ended(intent, outcome, steps),
         Event::Stage(stage) => (
@@ -66,7 +68,7 @@ pub(crate) fn tell(event: &Event<'_>, steps: &[StepRule]) -> Option<Sentence> {
         Event::LeftOut { target, failure } => (
             Level::Warn,
             format!("left out {target}: {failure}"),
-            json!({ "target": target, "failure": failure }),
+            json!({ "target": target, "failure": facts::of_failure(failure) }),
         ),
         Event::Interrupted(interruption) => (
             Level::Warn,
@@ -74,12 +76,12 @@ pub(crate) fn tell(event: &Event<'_>, steps: &[StepRule]) -> Option<Sentence> {
                 "asked to stop by {}: {}",
                 interruption.by, interruption.reason
             ),
-            json!({ "interruption": interruption }),
+            json!({ "by": interruption.by, "reason": interruption.reason }),
         ),
         Event::Undoing { cause } => (
             Level::Error,
             "taking everything back".to_owned(),
-            json!({ "cause": cause }),
+            json!({ "cause": facts::of_failure(cause) }),
         ),
         Event::Health {
             target,
@@ -94,7 +96,7 @@ pub(crate) fn tell(event: &Event<'_>, steps: &[StepRule]) -> Option<Sentence> {
                 Verdict::Succeeded { .. } => Level::Info,
                 _ => Level::Error,
             };
-            (level, closing(verdict), json!({ "verdict": verdict }))
+            (level, closing(verdict), facts::of_verdict(verdict))
         }
         _ => return None,
     };
@@ -138,13 +140,7 @@ pub(crate) fn closing(verdict: &Verdict) -> String {
 
 fn ended(intent: &Intent, outcome: &Outcome, steps: &[StepRule]) -> Option<Sentence> {
     let took = outcome.ended.since_ms(intent.started);
-    let context = json!({
-        "sequence": intent.sequence,
-        "operation": intent.operation,
-        "effect": intent.effect,
-        "result": outcome.result,
-        "duration_ms": took,
-    });
+    let context = facts::of_outcome(intent, outcome, steps);
     if let Err(failure) = &outcome.result {
         let text = match doing(intent, steps) {
             Some(what) => format!("{what} failed: {}", explained(intent, failure, outcome)),

@@ -224,31 +224,81 @@ fn plugins_say_what_they_may_do() {
 fn a_deployment_as_json_lines_in_the_log_s_format() {
     let world = World::new();
     let fleet = Fleet::new(&world, THREE);
-    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, CANARY]);
+    let labelled = fleet.toml().replacen(
+        "[release]\n",
+        "[release]\nlabels = { commit = \"0a1b2c3\" }\n",
+        1,
+    );
+    let base = labelled.replace("successes = 2", "successes = 2\nfailures = 2");
+    world.configure(&[&base, &fleet.proxy(), LIMITS, CANARY]);
     world.release("1.0");
-    let ran = world
-        .run(&["deploy", "--yes", "--version", "1.0", "--format", "json"])
-        .expect(0);
-    let lines = ran.json_lines();
-    assert!(lines.len() > 3, "{ran}");
-    for line in &lines {
-        for key in [
-            "timestamp",
-            "level",
-            "deployment_id",
-            "environment",
-            "message",
-            "context",
-        ] {
-            assert!(!line[key].is_null(), "{key} is missing: {line}");
+    world.bad_release("2.0", "never-healthy");
+    for (version, code, ending) in [("1.0", 0, "succeeded"), ("2.0", 1, "rolled back")] {
+        let arguments = ["deploy", "--yes", "--version", version, "--format", "json"];
+        let ran = world.run(&arguments).expect(code);
+        let lines = ran.json_lines();
+        assert!(lines.len() > 3, "{ran}");
+        for line in &lines {
+            well_formed(line);
+            let context = &line["context"];
+            assert_eq!(line["environment"], "test");
+            assert_eq!(context["version"], version, "{line}");
+            assert_eq!(context["strategy"], "canary", "{line}");
+            assert_eq!(context["user"], "tester", "{line}");
+            assert_eq!(context["commit"], "0a1b2c3", "{line}");
         }
-        assert_eq!(line["environment"], "test");
+        let (first, last) = (&lines[0], &lines[lines.len() - 1]);
+        let begin = format!("deploying hello {version} to test with canary");
+        assert_eq!(first["message"], begin.as_str(), "{ran}");
+        assert_eq!(first["context"]["event"], "began");
+        let end = last["message"].as_str().unwrap();
+        let begin = format!("hello {version} ");
+        assert!(end.starts_with(&begin) && end.contains(ending), "{last}");
+        assert!(last["context"]["duration_ms"].is_u64(), "{last}");
+        // The file has the same lines.
+        let file = format!(
+            ".runtime/logs/{}.jsonl",
+            first["deployment_id"].as_str().unwrap()
+        );
+        let kept = std::fs::read_to_string(world.file(&file)).unwrap();
+        assert_eq!(kept, ran.stdout);
     }
-    let stamp = lines[0]["timestamp"].as_str().unwrap();
+}
+
+/// Panics unless the line has what every line has, and nothing in a programmer's words: times
+/// are text, and no key is that of a Rust value.
+fn well_formed(line: &serde_json::Value) {
+    for key in [
+        "timestamp",
+        "level",
+        "deployment_id",
+        "environment",
+        "message",
+        "context",
+    ] {
+        assert!(!line[key].is_null(), "{key} is missing: {line}");
+    }
+    let stamp = line["timestamp"].as_str().unwrap();
     assert!(
         stamp.len() == "2025-11-16T10:30:45.123Z".len() && stamp.ends_with('Z'),
         "{stamp}"
     );
+    let text = line.to_string();
+    for shape in ["\"Ok\"", "\"Err\"", "\"answer\"", "\"secs\""] {
+        assert!(!text.contains(shape), "{shape} in {line}");
+    }
+    assert!(!has_epoch(line), "a time as a number in {line}");
+}
+
+/// Whether a number is there that can only be milliseconds since 1970.
+fn has_epoch(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Array(items) => items.iter().any(has_epoch),
+        serde_json::Value::Object(entries) => entries.values().any(has_epoch),
+        number => number
+            .as_u64()
+            .is_some_and(|number| number > 1_000_000_000_000),
+    }
 }
 
 /// `runtime deploy | tee log` must end when the program does, although the proxy it started in
