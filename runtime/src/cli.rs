@@ -102,6 +102,20 @@ pub(crate) enum Format {
 }
 
 impl Arguments {
+    /// How the verb prints; for people where it has no choice.
+    pub(crate) fn format(&self) -> Format {
+        match &self.verb {
+            Verb::Deploy(verb) => verb.printing.format,
+            Verb::Status(verb) => verb.printing.format,
+            Verb::History(verb) => verb.printing.format,
+            Verb::Show(verb) => verb.printing.format,
+            Verb::Rollback(verb) => verb.printing.format,
+            Verb::Plugin(plugin::Plugin::List(verb)) => verb.printing.format,
+            Verb::Plugin(plugin::Plugin::Inspect(verb)) => verb.printing.format,
+            _ => Format::Human,
+        }
+    }
+
     /// Runs the verb. Gives back the exit code.
     pub(crate) fn run(self) -> Result<u8, Problem> {
         let terminal = Terminal::new();

@@ -3,9 +3,10 @@
 
 use anstyle::{AnsiColor, Style};
 use configuration::{Configuration, Problems};
+use serde_json::{Value, json};
 use store::{LeaseError, StoreError};
 
-use crate::{display, exit, system, terminal::Terminal};
+use crate::{cli::Format, display, exit, system, terminal::Terminal};
 
 /// What kind of problem it is: decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,9 +162,13 @@ impl From<LeaseError> for Problem {
     }
 }
 
-/// Prints a problem. Gives back the exit code.
-pub(crate) fn show(problem: &Problem) -> u8 {
+/// Prints a problem, for people beside the results; for programs also as one line of JSON among
+/// them. Gives back the exit code.
+pub(crate) fn show(problem: &Problem, format: Format) -> u8 {
     let terminal = Terminal::new();
+    if format == Format::Json {
+        terminal.line(&as_json(problem).to_string());
+    }
     let error = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
     let quiet = Style::new().fg_color(Some(AnsiColor::Cyan.into())).bold();
     match problem {
@@ -188,4 +193,29 @@ pub(crate) fn show(problem: &Problem) -> u8 {
         }
     }
     problem.code()
+}
+
+fn as_json(problem: &Problem) -> Value {
+    let mut line = json!({
+        "timestamp": system::rfc3339(system::now()),
+        "level": "error",
+        "code": problem.code(),
+    });
+    match problem {
+        Problem::Configuration(problems) => {
+            line["message"] = json!(problems.summary());
+            line["problems"] = json!(problems.iter().collect::<Vec<_>>());
+        }
+        Problem::Plain {
+            title,
+            causes,
+            hints,
+            ..
+        } => {
+            line["message"] = json!(title);
+            line["causes"] = json!(causes);
+            line["hints"] = json!(hints);
+        }
+    }
+    line
 }

@@ -23,7 +23,7 @@ pub(crate) struct Deploy {
     #[command(flatten)]
     chosen: Chosen,
     #[command(flatten)]
-    printing: Printing,
+    pub(super) printing: Printing,
     /// The version that goes out: `{version}` in the artifact's name
     #[arg(long, env = "RUNTIME_VERSION")]
     version: Option<String>,

@@ -20,7 +20,7 @@ pub(crate) struct Show {
     #[command(flatten)]
     chosen: Chosen,
     #[command(flatten)]
-    printing: Printing,
+    pub(super) printing: Printing,
 }
 
 impl Show {

@@ -24,7 +24,7 @@ pub(crate) struct Status {
     #[command(flatten)]
     chosen: Chosen,
     #[command(flatten)]
-    printing: Printing,
+    pub(super) printing: Printing,
 }
 
 /// What was found.

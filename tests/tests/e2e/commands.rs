@@ -83,7 +83,6 @@ fn problems_of_a_configuration_have_their_place() {
             "[[health-check]]\nuse = \"http\"",
         ),
         ("path = \"/health\"", "path = \"health\""),
-        ("/{target}\"\nstart", "/./same/\"\nstart"),
         ("group = \"canary\"", "group = \"stable\""),
         (
             "use = \"canary\"\nstages = [10, 50]\nsoak = \"2s\"",
@@ -93,7 +92,6 @@ fn problems_of_a_configuration_have_their_place() {
             "use = \"canary\"\nstages = [10, 50]\nsoak = \"2s\"",
             "use = \"rolling\"\norder = [\"stable\", \"canry\"]",
         ),
-        (":9101\"", ":9100\""),
     ] {
         let (world, ran) = wrong(from, to);
         text.push_str(&format!(
@@ -102,6 +100,18 @@ fn problems_of_a_configuration_have_their_place() {
         ));
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn what_a_target_needs_for_itself_is_shared_with_nobody() {
+    let (_world, ran) = wrong("/{target}\"\nstart", "/./same/\"\nstart");
+    let _ = ran
+        .says("error[config::shared-place]: `one` and `two` are on one machine, and would share")
+        .says("`two` and `three` are on one machine")
+        .says("apps/same\n");
+    // Users would be sent round in a circle.
+    let (_world, ran) = wrong(":9101\"", ":9100\"");
+    let _ = ran.says("error[config::same-address]: `one` answers where the load balancer listens");
 }
 
 #[test]
@@ -152,6 +162,37 @@ fn usage_errors_have_their_exit_code() {
         ));
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn errors_for_programs_are_one_line_of_json() {
+    let world = World::new();
+    let fleet = Fleet::new(&world, THREE);
+    let text = [&fleet.toml(), &fleet.proxy(), LIMITS, CANARY].concat();
+    world.write("runtime.toml", &text);
+    world.write("wrong.toml", &text.replace("[platform]", "[platfrom]"));
+    for (arguments, code, message) in [
+        (
+            &["show", "nothing"][..],
+            2,
+            "there is no deployment `nothing`",
+        ),
+        (
+            &["status", "--config", "wrong.toml"],
+            3,
+            "2 problems in wrong.toml",
+        ),
+        (&["deploy", "--version", "9"], 4, "the artifact cannot be used"),
+    ] {
+        let ran = world
+            .run(&[arguments, &["--format", "json"]].concat())
+            .expect(code);
+        let line = ran.json();
+        assert_eq!(line["code"], code, "{ran}");
+        let said = line["message"].as_str().unwrap();
+        assert!(said.contains(message), "{ran}");
+        assert!(ran.stderr.contains("error"), "{ran}");
+    }
 }
 
 #[test]
