@@ -13,7 +13,7 @@ use crate::{
     course::Course,
     display, exit, fleet,
     release::{self, Found},
-    report::{Problem, Reason},
+    report::{self, Problem, Reason},
     site::{self, Site},
     terminal::Terminal,
 };
@@ -81,6 +81,17 @@ impl Deploy {
 
     fn version(&self, configuration: &configuration::Configuration) -> Result<String, Problem> {
         let release = &configuration.contents.release;
+        if let Some(wrong) = self.version.as_deref().and_then(unusable) {
+            return Err(Problem::new(Reason::Usage, format!("`--version` {wrong}"))
+                .hint("write it like `--version 1.2.3`"));
+        }
+        if let (None, Some(version)) = (&self.version, &release.version)
+            && let Some(wrong) = unusable(version)
+        {
+            let title = format!("the version {wrong}");
+            let problem = configuration.problem("/release/version", "wrong-form", title);
+            return Err(report::one(configuration, problem));
+        }
         match self.version.clone().or_else(|| release.version.clone()) {
             Some(version) => Ok(version),
             None if release.artifact.contains("{version}") => {
@@ -113,5 +124,16 @@ impl Deploy {
         let mut answer = String::new();
         let read = std::io::stdin().read_line(&mut answer);
         read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    }
+}
+
+/// What is wrong with a version: it is shown in lists, and becomes part of paths.
+fn unusable(version: &str) -> Option<&'static str> {
+    if version.trim().is_empty() {
+        Some("is empty")
+    } else if version.contains(char::is_control) {
+        Some("has a control character in it")
+    } else {
+        None
     }
 }

@@ -145,6 +145,9 @@ fn validate_takes_what_deploy_takes() {
 #[test]
 fn usage_errors_have_their_exit_code() {
     let world = World::new();
+    let fleet = Fleet::new(&world, THREE);
+    let good = [&fleet.toml(), &fleet.proxy(), LIMITS, CANARY].concat();
+    world.write("good.toml", &good);
     let mut text = String::new();
     for arguments in [
         &["deploi"][..],
@@ -152,6 +155,9 @@ fn usage_errors_have_their_exit_code() {
         &["deploy", "--config", "nowhere.toml", "--version", "1"],
         &["show", "--format", "yaml"],
         &["unlock"],
+        &["deploy", "--wait", "nonsense"],
+        &["deploy", "--config", "good.toml", "--version", ""],
+        &["deploy", "--config", "good.toml", "--version", "1\n2"],
     ] {
         let ran = world.run(arguments);
         assert!(matches!(ran.code(), Some(2 | 3)), "{ran}");
