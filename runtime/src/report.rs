@@ -75,6 +75,12 @@ impl Problem {
     /// The exit code that goes with it.
     pub(crate) fn code(&self) -> u8 {
         match self {
+            // What stands only on the command line is no fault of the file.
+            Self::Configuration(problems)
+                if problems.iter().all(|each| each.code == "command-line") =>
+            {
+                exit::USAGE
+            }
             Self::Configuration(_) => exit::CONFIGURATION,
             Self::Plain { reason, .. } => match reason {
                 Reason::Usage => exit::USAGE,

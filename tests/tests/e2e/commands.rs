@@ -148,6 +148,8 @@ fn usage_errors_have_their_exit_code() {
     let fleet = Fleet::new(&world, THREE);
     let good = [&fleet.toml(), &fleet.proxy(), LIMITS, CANARY].concat();
     world.write("good.toml", &good);
+    std::fs::create_dir(world.file("folder")).unwrap();
+    std::fs::write(world.file("binary.toml"), b"\xff\xfe").unwrap();
     let mut text = String::new();
     for arguments in [
         &["deploi"][..],
@@ -156,6 +158,10 @@ fn usage_errors_have_their_exit_code() {
         &["show", "--format", "yaml"],
         &["unlock"],
         &["deploy", "--wait", "nonsense"],
+        &["validate", "--config", "good.toml", "--set", "foo"],
+        &["validate", "--config", "good.toml", "--set", "foo=1"],
+        &["validate", "--config", "folder"],
+        &["validate", "--config", "binary.toml"],
         &["deploy", "--config", "good.toml", "--version", ""],
         &["deploy", "--config", "good.toml", "--version", "1\n2"],
     ] {
