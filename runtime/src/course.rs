@@ -132,15 +132,7 @@ impl Course<'_> {
         if !back {
             notices.started(started);
         }
-        let facts = json!({ "event": "began", "previous": brief.previous.as_ref().map(|previous| &previous.id) });
-        display.opening(&self.opening(&brief, &way), &facts);
-        if brief.rules.downtime && brief.previous.is_some() && !back {
-            let warning = format!(
-                "  ! {} accepts a downtime while the targets change",
-                brief.strategy
-            );
-            display.line(&warning);
-        }
+        self.announce(&display, &brief, &way);
         let listeners: Arc<dyn Observer> = Arc::new(Listeners(vec![
             display.clone(),
             notices.clone(),
@@ -198,6 +190,29 @@ impl Course<'_> {
                 let found = deployment.found().cloned();
                 (deployment.finish(result).await, found)
             }
+        }
+    }
+
+    /// The first lines: what is about to happen, and what the operator may not expect of it.
+    fn announce(&self, display: &Display, brief: &Brief, way: &Way) {
+        let previous = brief.previous.as_ref().map(|previous| &previous.id);
+        let facts = json!({ "event": "began", "previous": previous });
+        display.opening(&self.opening(brief, way), &facts);
+        if matches!(way, Way::Back { .. }) {
+            return;
+        }
+        if self.purpose == Purpose::Deploy && previous == Some(&brief.release.id) {
+            let version = &brief.release.version;
+            display.line(&format!(
+                "  ! {version} is what runs already; it goes out to every target once more"
+            ));
+        }
+        if brief.rules.downtime && brief.previous.is_some() {
+            let warning = format!(
+                "  ! {} accepts a downtime while the targets change",
+                brief.strategy
+            );
+            display.line(&warning);
         }
     }
 
