@@ -7,7 +7,7 @@ use tests::{Fleet, Ran, World, process, wait};
 
 use crate::scene::{CANARY, LIMITS, THREE};
 
-const VERBS: [&[&str]; 17] = [
+const VERBS: [&[&str]; 18] = [
     &[],
     &["init"],
     &["validate"],
@@ -15,6 +15,7 @@ const VERBS: [&[&str]; 17] = [
     &["status"],
     &["history"],
     &["show"],
+    &["audit"],
     &["rollback"],
     &["unlock"],
     &["plugin"],
@@ -416,4 +417,53 @@ fn status_tells_what_is_down_and_what_is_no_target() {
     let told = world.run(&["status"]).expect(0);
     let _ = told.says("the load balancer cannot be asked: it does not run");
     assert!(status()["load-balancer-error"].is_string());
+}
+
+#[test]
+fn the_audit_is_listed_and_a_change_in_it_shows() {
+    let world = World::new();
+    let fleet = Fleet::new(&world, THREE);
+    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, CANARY]);
+    world.release("1.0");
+    world.deploy("1.0", 0);
+    let id = crate::scene::shown(&world)["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let rows = world
+        .run(&["audit", &id, "--format", "json"])
+        .expect(0)
+        .json_lines();
+    for action in [
+        "install",
+        "activate",
+        "traffic_shift",
+        "deployment_succeeded",
+    ] {
+        let row = rows.iter().find(|row| row["action"] == action);
+        let row = row.unwrap_or_else(|| panic!("no {action}"));
+        assert_eq!(row["user"], "tester", "{row}");
+        assert_eq!(row["deployment_id"], id.as_str(), "{row}");
+    }
+    let last = world.run(&["audit", "--limit", "2"]).expect(0);
+    assert_eq!(last.stdout.lines().count(), 3, "{last}");
+    let _ = world.run(&["audit", "nothing"]).expect(2);
+    let _ = world
+        .run(&["audit", "--verify"])
+        .expect(0)
+        .says("as it was written");
+
+    let file = world.file(".runtime/state.db");
+    let (from, to) = (b"deployment_succeeded", b"deployment_succeedef");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let places: Vec<usize> = (0..bytes.len() - from.len())
+        .filter(|at| bytes[*at..].starts_with(from))
+        .collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to);
+    }
+    std::fs::write(&file, bytes).unwrap();
+    let tampered = world.run(&["audit", "--verify"]).expect(4);
+    let _ = tampered.says("does not follow from the rows before it");
 }
