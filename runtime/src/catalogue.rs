@@ -175,6 +175,14 @@ impl Catalogue {
         };
         let details = &used.plugin.description().details;
         let mut problems = Vec::new();
+        if !contents.analysis.is_empty() {
+            // Nothing would hold the metrics against their limits, and every stage would pass.
+            let title = "this version does not read metrics";
+            let problem = configuration.problem("/analysis", "unsupported", title);
+            problems.push(
+                problem.help("leave `[[analysis]]` out: the health checks go on all the while"),
+            );
+        }
         let needs: Vec<&str> = details["needs"]
             .as_array()
             .into_iter()

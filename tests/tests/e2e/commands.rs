@@ -195,7 +195,11 @@ fn errors_for_programs_are_one_line_of_json() {
             3,
             "2 problems in wrong.toml",
         ),
-        (&["deploy", "--version", "9"], 4, "the artifact cannot be used"),
+        (
+            &["deploy", "--version", "9"],
+            4,
+            "the artifact cannot be used",
+        ),
     ] {
         let ran = world
             .run(&[arguments, &["--format", "json"]].concat())
@@ -214,6 +218,24 @@ fn what_init_writes_is_valid() {
     world.run(&["init"]).expect(0);
     world.run(&["validate"]).expect(0);
     world.run(&["init"]).expect(2).says("already there");
+}
+
+#[test]
+fn the_examples_are_valid() {
+    let world = World::new();
+    let folder = tests::programs::workspace().join("config");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // What others extend is no configuration by itself.
+        if path.file_stem().is_some_and(|name| name != "base") {
+            world
+                .run(&["validate", "--config", path.to_str().unwrap()])
+                .expect(0);
+            count += 1;
+        }
+    }
+    assert!(count > 3, "{count}");
 }
 
 #[test]
