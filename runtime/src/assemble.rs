@@ -65,8 +65,8 @@ pub(crate) struct System {
 
 /// A step of the configuration, set to work.
 struct Work {
-    location: live::Location,
     name: String,
+    location: live::Location,
     timeout: Duration,
     reversible: bool,
 }
@@ -248,7 +248,6 @@ impl System {
             checks: std::mem::take(&mut self.checks),
             steps: steps
                 .map(|work| Step {
-                    name: work.name,
                     location: work.location,
                     timeout: work.timeout,
                     reversible: work.reversible,
@@ -436,8 +435,8 @@ impl Maker<'_> {
                 .as_str()
                 .map(|pointer| step.plugin.settings.pointer(pointer));
             steps.push(Work {
-                location,
                 name: step.name.clone(),
+                location,
                 timeout: step.timeout.into(),
                 // Where the plugin does not say what it takes to take it back, it is asked to.
                 reversible: undo.is_none_or(|setting| setting.is_some_and(|it| !it.is_null())),

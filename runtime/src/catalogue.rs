@@ -1,6 +1,8 @@
 //! The plugins that a configuration uses: found, loaded, and their settings checked. All that is
 //! wrong is said in one go, at its place in the configuration. Needs no network.
 
+mod fit;
+
 use std::path::Path;
 
 use bytes::Bytes;
@@ -144,6 +146,7 @@ impl Catalogue {
         let catalogue = Self { used };
         if problems.is_empty() {
             problems.extend(catalogue.needs(configuration));
+            problems.extend(fit::problems(&catalogue, configuration));
         }
         match Problems::new(&configuration.path, problems) {
             Some(problems) => Err(problems.into()),
@@ -178,6 +181,14 @@ impl Catalogue {
         };
         let details = &used.plugin.description().details;
         let mut problems = Vec::new();
+        if !contents.analysis.is_empty() {
+            // Nothing would hold the metrics against their limits, and every stage would pass.
+            let title = "this version does not read metrics";
+            let problem = configuration.problem("/analysis", "unsupported", title);
+            problems.push(
+                problem.help("leave `[[analysis]]` out: the health checks go on all the while"),
+            );
+        }
         let needs: Vec<&str> = details["needs"]
             .as_array()
             .into_iter()

@@ -1,5 +1,6 @@
 //! The command line: what can be typed. What a verb does is in the file of its name.
 
+mod audit;
 mod completions;
 mod deploy;
 mod history;
@@ -54,6 +55,8 @@ enum Verb {
     History(history::History),
     /// Show one deployment, operation by operation
     Show(show::Show),
+    /// Show who did what, or check that nobody changed what was written down
+    Audit(audit::Audit),
     /// Take a cut-off deployment back, or bring an older release back
     Rollback(rollback::Rollback),
     /// Take the lease away from whoever holds it
@@ -102,6 +105,21 @@ pub(crate) enum Format {
 }
 
 impl Arguments {
+    /// How the verb prints; for people where it has no choice.
+    pub(crate) fn format(&self) -> Format {
+        match &self.verb {
+            Verb::Deploy(verb) => verb.printing.format,
+            Verb::Status(verb) => verb.printing.format,
+            Verb::History(verb) => verb.printing.format,
+            Verb::Show(verb) => verb.printing.format,
+            Verb::Audit(verb) => verb.printing.format,
+            Verb::Rollback(verb) => verb.printing.format,
+            Verb::Plugin(plugin::Plugin::List(verb)) => verb.printing.format,
+            Verb::Plugin(plugin::Plugin::Inspect(verb)) => verb.printing.format,
+            _ => Format::Human,
+        }
+    }
+
     /// Runs the verb. Gives back the exit code.
     pub(crate) fn run(self) -> Result<u8, Problem> {
         let terminal = Terminal::new();
@@ -117,6 +135,7 @@ impl Arguments {
             Verb::Status(verb) => verb.run(&terminal),
             Verb::History(verb) => verb.run(&terminal),
             Verb::Show(verb) => verb.run(&terminal),
+            Verb::Audit(verb) => verb.run(&terminal),
             Verb::Rollback(verb) => verb.run(&terminal),
             Verb::Unlock(verb) => verb.run(&terminal),
             Verb::Plugin(verb) => verb.run(&terminal),

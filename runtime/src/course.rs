@@ -7,6 +7,7 @@ use engine::{
     Brief, Deployment, Event, Failure, Name, Observer, Purpose, Record, Timestamp, Verdict, World,
     rollback_open,
 };
+use serde_json::json;
 use store::{Blob, Lease, LeaseError, NewDeployment, Store};
 use tokio::task::JoinHandle;
 
@@ -14,9 +15,9 @@ use crate::{
     assemble::System,
     audit::Auditor,
     cli::Format,
-    display::{self, Display},
+    display::{self, Display, Level},
     exit,
-    interrupt::Interrupt,
+    interrupt::{Interrupt, Signals},
     log::Log,
     notify::Notices,
     release::Found,
@@ -109,35 +110,28 @@ impl Course<'_> {
     ) -> Result<u8, Problem> {
         let started = system::now();
         let back = matches!(way, Way::Back { .. });
-        let log = self.log(&brief);
+        let log = self.log(&brief, &lease.owner.actor);
         system.log_to(log.clone());
         let renewal = renew(
             self.site.store.clone(),
             lease.clone(),
             system.interrupt.clone(),
         );
-        let listening = listen(system.interrupt.clone());
         let display = Arc::new(Display::new(
             &brief,
             self.format,
             self.terminal,
-            log,
+            log.clone(),
             started,
         ));
+        let listening = self.listen(&system, &brief, display.clone(), log);
         let actor = lease.owner.actor.clone();
         let (notices, telling) =
             Notices::new(&brief, &actor, std::mem::take(&mut system.notifiers));
         if !back {
             notices.started(started);
         }
-        display.line(&self.opening(&brief, &way));
-        if brief.rules.downtime && brief.previous.is_some() && !back {
-            let warning = format!(
-                "  ! {} accepts a downtime while the targets change",
-                brief.strategy
-            );
-            display.line(&warning);
-        }
+        self.announce(&display, &brief, &way);
         let listeners: Arc<dyn Observer> = Arc::new(Listeners(vec![
             display.clone(),
             notices.clone(),
@@ -195,6 +189,29 @@ impl Course<'_> {
                 let found = deployment.found().cloned();
                 (deployment.finish(result).await, found)
             }
+        }
+    }
+
+    /// The first lines: what is about to happen, and what the operator may not expect of it.
+    fn announce(&self, display: &Display, brief: &Brief, way: &Way) {
+        let previous = brief.previous.as_ref().map(|previous| &previous.id);
+        let facts = json!({ "event": "began", "previous": previous });
+        display.opening(&self.opening(brief, way), &facts);
+        if matches!(way, Way::Back { .. }) {
+            return;
+        }
+        if self.purpose == Purpose::Deploy && previous == Some(&brief.release.id) {
+            let version = &brief.release.version;
+            display.line(&format!(
+                "  ! {version} is what runs already; it goes out to every target once more"
+            ));
+        }
+        if brief.rules.downtime && brief.previous.is_some() {
+            let warning = format!(
+                "  ! {} accepts a downtime while the targets change",
+                brief.strategy
+            );
+            display.line(&warning);
         }
     }
 
@@ -261,10 +278,41 @@ impl Course<'_> {
         }
     }
 
-    fn log(&self, brief: &Brief) -> Arc<Log> {
+    fn log(&self, brief: &Brief, actor: &str) -> Arc<Log> {
         let terminal = (self.format == Format::Json).then_some(self.terminal);
         let folder = self.site.state.join("logs");
-        Arc::new(Log::open(&folder, &brief.id, &brief.environment, terminal))
+        Arc::new(Log::open(&folder, brief, actor, terminal))
+    }
+
+    /// Listens for whoever wants the deployment to end. Who does not wait for that is told how it
+    /// is taken back.
+    fn listen(
+        &self,
+        system: &System,
+        brief: &Brief,
+        display: Arc<Display>,
+        log: Arc<Log>,
+    ) -> JoinHandle<()> {
+        let Ok(signals) = Signals::new() else {
+            // Then a signal ends the process at once, and the record survives that.
+            return tokio::spawn(async {});
+        };
+        let (interrupt, terminal) = (system.interrupt.clone(), self.terminal);
+        let words = format!(
+            "stopped at once: deployment {id} stays as it is; `runtime rollback {id}` takes it back",
+            id = brief.id
+        );
+        let last_words = move || {
+            display.close();
+            log.write(
+                system::now(),
+                Level::Error,
+                &words,
+                &json!({ "event": "stopped" }),
+            );
+            terminal.aside(&words);
+        };
+        tokio::spawn(async move { interrupt.listen(signals, last_words).await })
     }
 
     fn auditor(&self, brief: &Brief, actor: &str) -> Auditor {
@@ -318,8 +366,4 @@ fn renew(store: Arc<dyn Store>, lease: Lease, interrupt: Arc<Interrupt>) -> Join
             }
         }
     })
-}
-
-fn listen(interrupt: Arc<Interrupt>) -> JoinHandle<()> {
-    tokio::spawn(async move { interrupt.listen().await })
 }

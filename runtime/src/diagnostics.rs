@@ -16,7 +16,10 @@ pub(crate) fn print(level: LevelFilter) {
     let asked = std::env::var(VARIABLE).ok();
     let asked = asked.and_then(|asked| asked.parse::<Targets>().ok());
     let wanted = asked.unwrap_or_else(|| Targets::new().with_default(level));
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    // Standard error may be a terminal that is gone: nothing can be said of that there.
+    let lines = fmt::layer()
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     tracing_subscriber::registry()
         .with(lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())))
         .with(wanted)

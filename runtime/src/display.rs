@@ -2,6 +2,7 @@
 //! lines on request; and writes the log.
 
 mod board;
+mod facts;
 mod narration;
 mod view;
 
@@ -11,9 +12,12 @@ use std::sync::{
 };
 
 use anstyle::{AnsiColor, Style};
-use engine::{Brief, Event, Observer, Timestamp};
+use engine::{Brief, Event, Observer, StepRule, Timestamp};
+use serde_json::{Value, json};
 
-pub(crate) use self::narration::{Level, closing, describe, duration, percentage, taken_back_by};
+pub(crate) use self::narration::{
+    Level, closing, count, describe, duration, percentage, taken_back_by,
+};
 use self::{board::Board, narration::Sentence, view::View};
 use crate::{cli::Format, log::Log, terminal::Terminal};
 
@@ -22,6 +26,9 @@ pub(crate) struct Display {
     terminal: Terminal,
     format: Format,
     log: Arc<Log>,
+    subject: String,
+    started: Timestamp,
+    steps: Vec<StepRule>,
     view: Arc<Mutex<View>>,
     cut: AtomicU64,
     board: Option<Arc<Board>>,
@@ -43,6 +50,9 @@ impl Display {
             terminal,
             format,
             log,
+            subject: format!("{} {}", brief.application, brief.release.version),
+            started,
+            steps: brief.rules.steps.clone(),
             view,
             cut: AtomicU64::new(0),
             board,
@@ -56,6 +66,12 @@ impl Display {
             None if self.format == Format::Human => self.terminal.line(text),
             None => {}
         }
+    }
+
+    /// Says that the deployment begins: the first line, also of the log.
+    pub(crate) fn opening(&self, text: &str, context: &Value) {
+        self.log.write(self.started, Level::Info, text, context);
+        self.line(text);
     }
 
     /// What was cut off by drains, in words; none where nothing was.
@@ -95,7 +111,13 @@ impl Observer for Display {
             self.cut
                 .fetch_add(narration::cut(outcome), Ordering::Relaxed);
         }
-        if let Some(sentence) = narration::tell(event) {
+        if let Some(mut sentence) = narration::tell(event, &self.steps) {
+            sentence.context["event"] = json!(name(event));
+            if let Event::Closed(_) = event {
+                let took = at.since_ms(self.started);
+                sentence.context["duration_ms"] = json!(took);
+                sentence.text = format!("{} {} ({})", self.subject, sentence.text, duration(took));
+            }
             self.log
                 .write(at, sentence.level, &sentence.text, &sentence.context);
             // The verdict is printed at the very end, with what to do next.
@@ -106,5 +128,23 @@ impl Observer for Display {
         if let Some(board) = &self.board {
             board.draw();
         }
+    }
+}
+
+/// The event's name in the log.
+fn name(event: &Event<'_>) -> &'static str {
+    match event {
+        Event::Started(_) => "started",
+        Event::Ended(..) => "ended",
+        Event::Stage(_) => "stage",
+        Event::Traffic(_) => "traffic",
+        Event::Health { .. } => "health",
+        Event::Waiting { .. } => "waiting",
+        Event::LeftOut { .. } => "left-out",
+        Event::Resumed { .. } => "resumed",
+        Event::Heeded(_) => "heeded",
+        Event::Interrupted(_) => "interrupted",
+        Event::Undoing { .. } => "undoing",
+        Event::Closed(_) => "closed",
     }
 }

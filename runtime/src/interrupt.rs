@@ -1,7 +1,13 @@
-//! Asking a running deployment to end: Ctrl-C and TERM once; a second one ends the process.
+//! Asking a running deployment to end: Ctrl-C, TERM, or the terminal's going away, once; a second
+//! one ends the process.
+
+use std::io;
 
 use engine::{Code, Control, Failure, Interruption};
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
 
 use crate::{exit, system};
 
@@ -42,29 +48,53 @@ impl Interrupt {
         }
     }
 
-    /// Listens to the terminal and the system for as long as the program runs.
-    pub(crate) async fn listen(&self) {
-        let mut times = 0;
-        loop {
-            let signal = next_signal().await;
-            times += 1;
-            if times > 1 {
-                // The record survives: whatever was done is written down with its undo.
-                std::process::exit(i32::from(exit::FROZEN));
-            }
-            self.ask(&system::user(), signal);
-        }
+    /// Listens to the terminal and the system for as long as the program runs. The second signal
+    /// ends the process, with `last_words` before that.
+    pub(crate) async fn listen(&self, mut signals: Signals, last_words: impl FnOnce()) {
+        let first = signals.next().await;
+        self.ask(&system::user(), first);
+        signals.next().await;
+        last_words();
+        // The record survives: whatever was done is written down with its undo.
+        std::process::exit(i32::from(exit::FROZEN));
     }
 }
 
-async fn next_signal() -> &'static str {
-    let mut term = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(term) => term,
-        Err(_) => return std::future::pending().await,
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => "Ctrl-C",
-        _ = term.recv() => "the system asked the program to end",
+/// The signals that ask the program to end. From when this is made none of them ends the process
+/// by itself, and none is missed.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// None where whoever started the program wants it to outlive the terminal (`nohup`).
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// Must be made within the runtime.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: match system::ignores_hangup() {
+                true => None,
+                false => Some(signal(SignalKind::hangup())?),
+            },
+        })
+    }
+
+    /// What the next signal means, in words.
+    async fn next(&mut self) -> &'static str {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => "Ctrl-C",
+            _ = self.terminate.recv() => "the system asked the program to end",
+            _ = hangup => "the terminal went away",
+        }
     }
 }
 

@@ -8,9 +8,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use engine::Timestamp;
+use engine::{Brief, Timestamp};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::{display::Level, system, terminal::Terminal};
 
@@ -22,47 +22,52 @@ struct Line<'a> {
     deployment_id: &'a str,
     environment: &'a str,
     message: &'a str,
-    context: &'a Value,
+    context: &'a Map<String, Value>,
 }
 
 /// Where a deployment's lines go.
 pub(crate) struct Log {
     deployment: String,
     environment: String,
+    /// What stands in the context of every line.
+    subject: Map<String, Value>,
     file: Option<Mutex<File>>,
     terminal: Option<Terminal>,
 }
 
 impl Log {
-    /// Opens the log of a deployment below `folder`. A log that cannot be opened is no reason
+    /// Opens the log of a deployment that this actor wants, below `folder`. A log that cannot be opened is no reason
     /// not to deploy: the lines then only go to the terminal, where they go there at all.
     pub(crate) fn open(
         folder: &Path,
-        deployment: &str,
-        environment: &str,
+        brief: &Brief,
+        actor: &str,
         terminal: Option<Terminal>,
     ) -> Self {
-        let path = folder.join(format!("{deployment}.jsonl"));
+        let path = folder.join(format!("{}.jsonl", brief.id));
         let file = std::fs::create_dir_all(folder)
             .and_then(|()| File::options().create(true).append(true).open(path))
             .ok();
         Self {
-            deployment: deployment.to_owned(),
-            environment: environment.to_owned(),
+            deployment: brief.id.clone(),
+            environment: brief.environment.clone(),
+            subject: subject(brief, actor),
             file: file.map(Mutex::new),
             terminal,
         }
     }
 
-    /// Writes a line. Control characters are escaped, as JSON does it.
+    /// Writes a line; `context` is an object. Control characters are escaped, as JSON does it.
     pub(crate) fn write(&self, at: Timestamp, level: Level, message: &str, context: &Value) {
+        let mut whole = self.subject.clone();
+        whole.extend(context.as_object().cloned().unwrap_or_default());
         let line = Line {
             timestamp: system::rfc3339(at),
             level: level.word(),
             deployment_id: &self.deployment,
             environment: &self.environment,
             message,
-            context,
+            context: &whole,
         };
         let Ok(mut text) = serde_json::to_string(&line) else {
             return;
@@ -76,4 +81,22 @@ impl Log {
             let _full_disk = file.write_all(text.as_bytes());
         }
     }
+}
+
+/// What the deployment is about.
+fn subject(brief: &Brief, actor: &str) -> Map<String, Value> {
+    let release = &brief.release;
+    let mut subject = Map::new();
+    let mut add = |key: &str, value: Value| drop(subject.insert(key.to_owned(), value));
+    add("application", json!(brief.application));
+    add("version", json!(release.version));
+    add("release", json!(release.id));
+    add("purpose", json!(brief.purpose));
+    add("strategy", json!(brief.strategy));
+    add("user", json!(actor));
+    // The operator's labels: the commit, the builder, …
+    for (key, value) in &release.labels {
+        add(key, json!(value));
+    }
+    subject
 }

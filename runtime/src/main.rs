@@ -33,8 +33,9 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
+    let format = arguments.format();
     match arguments.run() {
         Ok(code) => ExitCode::from(code),
-        Err(problem) => ExitCode::from(report::show(&problem)),
+        Err(problem) => ExitCode::from(report::show(&problem, format)),
     }
 }

@@ -103,6 +103,7 @@ mod tests {
                 host: "build-1".to_owned(),
                 token,
                 started: Timestamp(0),
+                detached: false,
                 ended: None,
                 state: match state {
                     Some('!') => State::Stuck,

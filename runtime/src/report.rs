@@ -3,9 +3,10 @@
 
 use anstyle::{AnsiColor, Style};
 use configuration::{Configuration, Problems};
+use serde_json::{Value, json};
 use store::{LeaseError, StoreError};
 
-use crate::{exit, system, terminal::Terminal};
+use crate::{cli::Format, display, exit, system, terminal::Terminal};
 
 /// What kind of problem it is: decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,12 @@ impl Problem {
     /// The exit code that goes with it.
     pub(crate) fn code(&self) -> u8 {
         match self {
+            // What stands only on the command line is no fault of the file.
+            Self::Configuration(problems)
+                if problems.iter().all(|each| each.code == "command-line") =>
+            {
+                exit::USAGE
+            }
             Self::Configuration(_) => exit::CONFIGURATION,
             Self::Plain { reason, .. } => match reason {
                 Reason::Usage => exit::USAGE,
@@ -119,6 +126,24 @@ impl From<StoreError> for Problem {
 impl From<LeaseError> for Problem {
     fn from(error: LeaseError) -> Self {
         match error {
+            LeaseError::Held { scope, held } if system::is_gone(&held.owner) => {
+                let title = format!(
+                    "{scope} is held by {} ({}), since {}, whose process is gone",
+                    held.owner,
+                    held.owner.purpose,
+                    system::readable(held.since),
+                );
+                let problem = Self::new(Reason::Locked, title);
+                match &held.owner.deployment {
+                    Some(deployment) => problem.hint(format!(
+                        "`runtime rollback {deployment}` waits until its lease ran out, and puts back what was before it"
+                    )),
+                    None => problem.hint(format!(
+                        "its lease runs out in {}; `--wait 1m` waits for that",
+                        display::duration(held.until.since_ms(system::now()))
+                    )),
+                }
+            }
             LeaseError::Held { scope, held } => {
                 let title = format!(
                     "{scope} is being worked on by {} ({}), since {}",
@@ -147,9 +172,13 @@ impl From<LeaseError> for Problem {
     }
 }
 
-/// Prints a problem. Gives back the exit code.
-pub(crate) fn show(problem: &Problem) -> u8 {
+/// Prints a problem, for people beside the results; for programs also as one line of JSON among
+/// them. Gives back the exit code.
+pub(crate) fn show(problem: &Problem, format: Format) -> u8 {
     let terminal = Terminal::new();
+    if format == Format::Json {
+        terminal.line(&as_json(problem).to_string());
+    }
     let error = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
     let quiet = Style::new().fg_color(Some(AnsiColor::Cyan.into())).bold();
     match problem {
@@ -174,4 +203,29 @@ pub(crate) fn show(problem: &Problem) -> u8 {
         }
     }
     problem.code()
+}
+
+fn as_json(problem: &Problem) -> Value {
+    let mut line = json!({
+        "timestamp": system::rfc3339(system::now()),
+        "level": "error",
+        "code": problem.code(),
+    });
+    match problem {
+        Problem::Configuration(problems) => {
+            line["message"] = json!(problems.summary());
+            line["problems"] = json!(problems.iter().collect::<Vec<_>>());
+        }
+        Problem::Plain {
+            title,
+            causes,
+            hints,
+            ..
+        } => {
+            line["message"] = json!(title);
+            line["causes"] = json!(causes);
+            line["hints"] = json!(hints);
+        }
+    }
+    line
 }

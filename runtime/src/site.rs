@@ -41,7 +41,8 @@ pub(crate) fn configuration(
     chosen: &Chosen,
     overrides: &Overrides,
 ) -> Result<Configuration, Problem> {
-    if !chosen.config.exists() {
+    // One that is there and cannot be read is told with the reason.
+    if chosen.config.try_exists().is_ok_and(|exists| !exists) {
         let title = format!("there is no configuration {}", chosen.config.display());
         return Err(Problem::new(Reason::Configuration, title)
             .hint("`runtime init` writes one to start from; `--config FILE` names another"));

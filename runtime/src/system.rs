@@ -64,6 +64,18 @@ pub(crate) fn host() -> String {
         .into_owned()
 }
 
+/// Whether this process was started to ignore that its terminal goes away, as `nohup` does it.
+pub(crate) fn ignores_hangup() -> bool {
+    /// HUP is signal 1: the lowest bit of the mask.
+    const HANGUP: u64 = 1;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & HANGUP != 0)
+}
+
 /// Whether the process of an owner of a lease is known to be gone: it was on this host, and there
 /// is no such process any more.
 pub(crate) fn is_gone(owner: &store::Owner) -> bool {

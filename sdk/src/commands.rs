@@ -117,6 +117,9 @@ impl Output {
             .rev()
             .nth(EXCERPT)
             .map_or(0, |(place, _)| place);
-        Failure::rejected(format!("`{program}` {how}: {}", said[from..].trim()))
+        match said[from..].trim() {
+            "" => Failure::rejected(format!("`{program}` {how}, without a word")),
+            said => Failure::rejected(format!("`{program}` {how}: {said}")),
+        }
     }
 }

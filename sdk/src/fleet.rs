@@ -157,6 +157,11 @@ impl<'a> Fleet<'a> {
         })
     }
 
+    /// Whether the deployment passes the target over.
+    pub fn is_bystander(&self, target: &Target) -> bool {
+        self.bystanders.contains(&target.name)
+    }
+
     /// Whether there is a load balancer.
     pub fn is_balanced(&self) -> bool {
         self.balancer
@@ -324,7 +329,7 @@ impl<'a> Fleet<'a> {
         mut after: impl FnMut(&Self, &[&'a Target], bool) -> Result<()>,
     ) -> Result<()> {
         let mut pending = self.in_order(targets);
-        pending.retain(|target| !self.bystanders.contains(&target.name));
+        pending.retain(|target| !self.is_bystander(target));
         let batches: Vec<&[&'a Target]> = pending.chunks(batch.of(pending.len())).collect();
         for (number, members) in batches.iter().enumerate() {
             let last = number + 1 == batches.len();

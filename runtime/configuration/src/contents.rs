@@ -54,7 +54,7 @@ pub struct Contents {
     /// What every target must pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub health_checks: Vec<HealthCheck>,
-    /// Metrics that are held against limits while a strategy watches.
+    /// Metrics that are held against limits while a strategy watches. Not in this version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub analysis: Vec<Analysis>,
     /// What else happens on the way, in this order.

@@ -73,6 +73,8 @@ pub enum NoData {
 }
 
 /// A metric of the new release, held against limits while a strategy watches.
+///
+/// Not in this version: a configuration with it is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Analysis {

@@ -54,7 +54,7 @@ pub enum Scope {
     /// All of it.
     #[default]
     Deployment,
-    /// The region in which it failed.
+    /// The region in which it failed. Not in this version.
     Region,
 }
 

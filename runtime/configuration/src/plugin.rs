@@ -107,8 +107,8 @@ impl PluginUse {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Plugin {
-    /// Where a plugin that does not come with the program is found: a path, `https://…` or
-    /// `oci://…`. A relative path starts at this file's directory.
+    /// Where a plugin that does not come with the program is found: a path; a relative one starts
+    /// at this file's directory. `https://…` and `oci://…` are not in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// The digest that the plugin must have: `sha256:` and 64 hexadecimal digits.

@@ -43,7 +43,10 @@ fn one(
         let problem = Problem::new("file", title).at(named_at.cloned(), "named here");
         problems.push(match named_at {
             Some(_) => problem.help("a relative path starts at the directory of the file it is in"),
-            None => problem.help("`runtime init` writes one; `--config FILE` names another"),
+            None if error.kind() == ErrorKind::NotFound => {
+                problem.help("`runtime init` writes one; `--config FILE` names another")
+            }
+            None => problem.help("`--config FILE` names another one"),
         });
         String::new()
     });

@@ -159,10 +159,26 @@ impl CallState {
         Ok(self.answered(result))
     }
 
+    /// A machine puts its name before what it says, and whatever it goes through may do so again.
+    /// Once is enough; and where the call is about the one target of that name, whoever asked
+    /// says it.
+    fn unsaid(&self, message: String) -> String {
+        let name = self.machine.name();
+        let prefix = format!("{name}: ");
+        let bare = message.trim_start_matches(&prefix);
+        if bare.len() == message.len() {
+            return message;
+        }
+        match &self.about.targets[..] {
+            [target] if target.name == *name => bare.to_owned(),
+            _ => format!("{prefix}{bare}"),
+        }
+    }
+
     fn answered<T>(&self, result: Result<T, Failure>) -> Answer<T> {
         result.map_err(|failure| {
             let mut theirs = convert::guest_failure(failure);
-            theirs.message = self.sealed.answer(theirs.message);
+            theirs.message = self.sealed.answer(self.unsaid(theirs.message));
             theirs.details = self.sealed.answer(theirs.details);
             theirs
         })

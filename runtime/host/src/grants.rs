@@ -21,6 +21,7 @@ pub(crate) use command::{CommandScope, is_loader_variable};
 pub(crate) use file::{CleanPath, FileScope};
 pub(crate) use origin::{Destination, Origin, OriginScope, is_inside, is_localhost};
 pub(crate) use template::Names;
+pub use template::expanded;
 
 /// Something that a plugin wants to do.
 #[derive(Clone, Copy, Debug)]

@@ -40,7 +40,7 @@ pub use bindings::{CONTRACT, Kind, Limits};
 pub use capability::http::HttpClients;
 pub use compatibility::Incompatible;
 pub use error::HostError;
-pub use grants::Denied;
+pub use grants::{Denied, expanded};
 pub use host::{Host, HostOptions, PluginSource};
 pub use kinds::{
     CheckReport, FetchedSecret, HealthCheck, HealthStatus, LoadBalancer, MetricSource, Notice,

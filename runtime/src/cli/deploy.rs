@@ -11,9 +11,9 @@ use crate::{
     catalogue::{self, Catalogue},
     cli::{Chosen, Format, Printing},
     course::Course,
-    exit, fleet,
+    display, exit, fleet,
     release::{self, Found},
-    report::{Problem, Reason},
+    report::{self, Problem, Reason},
     site::{self, Site},
     terminal::Terminal,
 };
@@ -23,7 +23,7 @@ pub(crate) struct Deploy {
     #[command(flatten)]
     chosen: Chosen,
     #[command(flatten)]
-    printing: Printing,
+    pub(super) printing: Printing,
     /// The version that goes out: `{version}` in the artifact's name
     #[arg(long, env = "RUNTIME_VERSION")]
     version: Option<String>,
@@ -85,6 +85,17 @@ impl Deploy {
 
     fn version(&self, configuration: &configuration::Configuration) -> Result<String, Problem> {
         let release = &configuration.contents.release;
+        if let Some(wrong) = self.version.as_deref().and_then(unusable) {
+            return Err(Problem::new(Reason::Usage, format!("`--version` {wrong}"))
+                .hint("write it like `--version 1.2.3`"));
+        }
+        if let (None, Some(version)) = (&self.version, &release.version)
+            && let Some(wrong) = unusable(version)
+        {
+            let title = format!("the version {wrong}");
+            let problem = configuration.problem("/release/version", "wrong-form", title);
+            return Err(report::one(configuration, problem));
+        }
         match self.version.clone().or_else(|| release.version.clone()) {
             Some(version) => Ok(version),
             None if release.artifact.contains("{version}") => {
@@ -106,16 +117,27 @@ impl Deploy {
     fn agreed(&self, site: &Site, found: &Found, concerned: usize, terminal: &Terminal) -> bool {
         let contents = site.contents();
         terminal.print(&format!(
-            "Deploy {} {} to {} ({} targets) with {}? [y/N] ",
+            "Deploy {} {} to {} ({}) with {}? [y/N] ",
             contents.application,
             found.release.version,
             contents.environment,
-            concerned,
+            display::count(concerned, "target"),
             contents.strategy.name,
         ));
         let _closed = std::io::stdout().flush();
         let mut answer = String::new();
         let read = std::io::stdin().read_line(&mut answer);
         read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    }
+}
+
+/// What is wrong with a version: it is shown in lists, and becomes part of paths.
+fn unusable(version: &str) -> Option<&'static str> {
+    if version.trim().is_empty() {
+        Some("is empty")
+    } else if version.contains(char::is_control) {
+        Some("has a control character in it")
+    } else {
+        None
     }
 }

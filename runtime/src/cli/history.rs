@@ -18,7 +18,7 @@ pub(crate) struct History {
     #[command(flatten)]
     chosen: Chosen,
     #[command(flatten)]
-    printing: Printing,
+    pub(super) printing: Printing,
     /// How many, newest first
     #[arg(short, long, value_name = "N", default_value_t = 20)]
     limit: u32,

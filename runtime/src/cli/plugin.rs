@@ -26,7 +26,7 @@ pub(crate) enum Plugin {
 #[derive(Debug, Args)]
 pub(crate) struct List {
     #[command(flatten)]
-    printing: Printing,
+    pub(super) printing: Printing,
 }
 
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ pub(crate) struct Inspect {
     /// Its name, `KIND/NAME` where several have it, or the path of a component
     plugin: String,
     #[command(flatten)]
-    printing: Printing,
+    pub(super) printing: Printing,
 }
 
 impl Plugin {

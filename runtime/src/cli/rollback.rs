@@ -35,7 +35,7 @@ pub(crate) struct Rollback {
     #[command(flatten)]
     chosen: Chosen,
     #[command(flatten)]
-    printing: Printing,
+    pub(super) printing: Printing,
     /// Wait so long for another deployment to end
     #[arg(long, value_name = "TIME")]
     wait: Option<configuration::Duration>,

@@ -1,7 +1,7 @@
 //! `runtime show`: one deployment, operation by operation.
 
 use clap::Args;
-use engine::{Origin, Record, Verdict};
+use engine::{Origin, Record, StepRule, Verdict};
 use serde_json::json;
 
 use crate::{
@@ -20,7 +20,7 @@ pub(crate) struct Show {
     #[command(flatten)]
     chosen: Chosen,
     #[command(flatten)]
-    printing: Printing,
+    pub(super) printing: Printing,
 }
 
 impl Show {
@@ -69,13 +69,18 @@ impl Show {
             }
         }
         terminal.line("");
-        let rows: Vec<_> = records.iter().map(row).collect();
+        let steps = site
+            .wait(site.store.pinned(&deployment.id))?
+            .brief
+            .rules
+            .steps;
+        let rows: Vec<_> = records.iter().map(|record| row(record, &steps)).collect();
         terminal.table(["#", "BY", "WHAT", "TOOK", "OUTCOME"], &rows);
         Ok(exit::DONE)
     }
 }
 
-fn row(record: &Record) -> [String; 5] {
+fn row(record: &Record, steps: &[StepRule]) -> [String; 5] {
     let by = match record.intent.origin {
         Origin::Strategy => "strategy".to_owned(),
         Origin::Step => "step".to_owned(),
@@ -99,7 +104,7 @@ fn row(record: &Record) -> [String; 5] {
     [
         record.intent.sequence.to_string(),
         by,
-        display::describe(&record.intent),
+        display::describe(&record.intent, steps),
         took,
         outcome,
     ]

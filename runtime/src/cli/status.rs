@@ -25,7 +25,7 @@ pub(crate) struct Status {
     #[command(flatten)]
     chosen: Chosen,
     #[command(flatten)]
-    printing: Printing,
+    pub(super) printing: Printing,
 }
 
 /// What was found.
@@ -153,28 +153,60 @@ fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
                 member
                     .map_or("-", |member| word(member.admission))
                     .to_owned(),
+                match member.and_then(|member| member.up) {
+                    Some(true) => "yes".to_owned(),
+                    Some(false) => "no".to_owned(),
+                    None => "-".to_owned(),
+                },
             ]
         })
         .collect();
     terminal.table(
-        ["TARGET", "GROUP", "RELEASE", "TRAFFIC", "ADMISSION"],
+        ["TARGET", "GROUP", "RELEASE", "TRAFFIC", "ADMISSION", "UP"],
         &rows,
     );
-    warn(picture, terminal);
+    warn(site, picture, terminal);
 }
 
 /// Says who could not be asked.
-fn warn(picture: &Picture, terminal: &Terminal) {
+fn warn(site: &Site, picture: &Picture, terminal: &Terminal) {
     for (name, found) in &picture.active {
         if let Err(message) = found {
             terminal.aside(&format!("warning: {name} cannot be asked: {message}"));
         }
     }
-    if let Some(Err(message)) = &picture.reading {
+    if let Some(message) = unasked(picture) {
         terminal.aside(&format!(
             "warning: the load balancer cannot be asked: {message}"
         ));
     }
+    for other in others(site, picture) {
+        terminal.aside(&format!(
+            "warning: the load balancer also has {other}, which is no target of the configuration"
+        ));
+    }
+}
+
+/// Why nothing is known of the load balancer, where there is one.
+fn unasked(picture: &Picture) -> Option<String> {
+    match picture.reading.as_ref()? {
+        Ok(reading) if reading.details["running"] == json!(false) => {
+            Some("it does not run; a deployment starts it".to_owned())
+        }
+        Ok(_) => None,
+        Err(message) => Some(message.clone()),
+    }
+}
+
+/// What the load balancer has beside the targets.
+fn others<'a>(site: &Site, picture: &'a Picture) -> Vec<&'a str> {
+    let targets = &site.contents().targets;
+    let reading = picture.reading.as_ref().and_then(|read| read.as_ref().ok());
+    let members = reading.into_iter().flat_map(|reading| &reading.members);
+    let names = members.map(|member| member.target.as_str());
+    names
+        .filter(|name| targets.iter().all(|target| target.name != *name))
+        .collect()
 }
 
 fn as_json(site: &Site, system: &System, picture: &Picture) -> serde_json::Value {
@@ -192,6 +224,7 @@ fn as_json(site: &Site, system: &System, picture: &Picture) -> serde_json::Value
                 "error": active.and_then(|found| found.as_ref().err()),
                 "percent": member.map(|member| member.percent),
                 "admission": member.map(|member| word(member.admission)),
+                "up": member.and_then(|member| member.up),
             })
         })
         .collect();
@@ -210,7 +243,8 @@ fn as_json(site: &Site, system: &System, picture: &Picture) -> serde_json::Value
         "open": picture.open.iter().map(history::to_json).collect::<Vec<_>>(),
         "last": picture.last.as_ref().map(history::to_json),
         "targets": targets,
-        "load-balancer-error": picture.reading.as_ref().and_then(|read| read.as_ref().err()),
+        "load-balancer-error": unasked(picture),
+        "load-balancer-others": others(site, picture),
     })
 }
 

@@ -1,12 +1,17 @@
 //! Tells an event in a sentence: for plain output, the log and the lines above the board.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use engine::{
-    Code, Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, Signal, Traffic,
-    Verdict, Wish,
+    Code, Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, Signal, StepRule,
+    Traffic, Verdict, Wish,
 };
 use serde_json::{Value, json};
+
+use super::facts;
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,15 +49,15 @@ pub(crate) struct Sentence {
     pub(crate) context: Value,
 }
 
-/// What to say of an event; nothing where it is not worth a line.
-pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
+/// What to say of an event in a deployment with these steps; nothing where it is not worth a line.
+pub(crate) fn tell(event: &Event<'_>, steps: &[StepRule]) -> Option<Sentence> {
     let (level, text, context) = match event {
         Event::Started(intent) => (
             Level::Debug,
-            format!("{} …", doing(intent)?),
-            json!({ "intent": intent }),
+            format!("{} …", doing(intent, steps)?),
+            facts::of_intent(intent, steps),
         ),
-        Event::Ended(intent, outcome) => return ended(intent, outcome),
+        Event::Ended(intent, outcome) => return ended(intent, outcome, steps),
         Event::Stage(stage) => (
             Level::Info,
             format!("stage: {stage}"),
@@ -67,7 +72,7 @@ pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
         Event::LeftOut { target, failure } => (
             Level::Warn,
             format!("left out {target}: {failure}"),
-            json!({ "target": target, "failure": failure }),
+            json!({ "target": target, "failure": facts::of_failure(failure) }),
         ),
         Event::Resumed { records, drift } => (
             Level::Info,
@@ -81,12 +86,12 @@ pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
                 "asked to stop by {}: {}",
                 interruption.by, interruption.reason
             ),
-            json!({ "interruption": interruption }),
+            json!({ "by": interruption.by, "reason": interruption.reason }),
         ),
         Event::Undoing { cause } => (
             Level::Error,
             "taking everything back".to_owned(),
-            json!({ "cause": cause }),
+            json!({ "cause": facts::of_failure(cause) }),
         ),
         Event::Health {
             target,
@@ -101,7 +106,7 @@ pub(crate) fn tell(event: &Event<'_>) -> Option<Sentence> {
                 Verdict::Succeeded { .. } => Level::Info,
                 _ => Level::Error,
             };
-            (level, closing(verdict), json!({ "verdict": verdict }))
+            (level, closing(verdict), facts::of_verdict(verdict))
         }
         _ => return None,
     };
@@ -133,8 +138,9 @@ pub(crate) fn closing(verdict: &Verdict) -> String {
                 .iter()
                 .map(|(name, _)| name.as_str())
                 .collect::<Vec<_>>();
+            let were = if names.len() == 1 { "was" } else { "were" };
             format!(
-                "succeeded without {}, which were left out",
+                "succeeded without {}, which {were} left out",
                 names.join(", ")
             )
         }
@@ -191,18 +197,12 @@ fn heeded(signal: &Signal) -> String {
     format!("{what} by {}{because}", signal.by)
 }
 
-fn ended(intent: &Intent, outcome: &Outcome) -> Option<Sentence> {
+fn ended(intent: &Intent, outcome: &Outcome, steps: &[StepRule]) -> Option<Sentence> {
     let took = outcome.ended.since_ms(intent.started);
-    let context = json!({
-        "sequence": intent.sequence,
-        "operation": intent.operation,
-        "effect": intent.effect,
-        "result": outcome.result,
-        "duration_ms": took,
-    });
+    let context = facts::of_outcome(intent, outcome, steps);
     if let Err(failure) = &outcome.result {
-        let text = match doing(intent) {
-            Some(what) => format!("{what} failed: {}", explained(failure, outcome)),
+        let text = match doing(intent, steps) {
+            Some(what) => format!("{what} failed: {}", explained(intent, failure, outcome)),
             None => failure.message.clone(),
         };
         return Some(Sentence {
@@ -211,7 +211,12 @@ fn ended(intent: &Intent, outcome: &Outcome) -> Option<Sentence> {
             context,
         });
     }
-    let text = format!("{} ({})", done(intent)?, duration(took));
+    // Those on which it failed are left out, and told as that.
+    let text = match &outcome.report {
+        Some(report) if !report.failed.is_empty() => done(&without(intent, &report.failed)?, steps),
+        _ => done(intent, steps),
+    };
+    let text = format!("{} ({})", text?, duration(took));
     let level = match intent.effect {
         Some(Effect::ReadTraffic) => Level::Debug,
         _ => Level::Info,
@@ -233,15 +238,58 @@ fn ended(intent: &Intent, outcome: &Outcome) -> Option<Sentence> {
     }
 }
 
-fn explained(failure: &Failure, outcome: &Outcome) -> String {
-    let mut text = failure.message.clone();
-    let failed = outcome.report.iter().flat_map(|report| &report.failed);
-    for (target, failure) in failed {
-        if !text.contains(failure.message.as_str()) {
-            text.push_str(&format!("\n    {target}: {failure}"));
-        }
+/// Why, after what was tried: a target that was named there is not named again.
+fn explained(intent: &Intent, failure: &Failure, outcome: &Outcome) -> String {
+    let asked = intent.effect.as_ref().map(on).unwrap_or_default();
+    let failed = match &outcome.report {
+        Some(report) if report.failure.is_none() && !asked.is_empty() => &report.failed,
+        _ => return failure.message.clone(),
+    };
+    let mut reasons = failed.iter();
+    match (reasons.next(), reasons.next()) {
+        (None, _) => failure.message.clone(),
+        (Some((_, only)), None) if asked.len() == 1 => only.message.clone(),
+        (Some((target, only)), None) => format!("{target}: {only}"),
+        _ => failed
+            .iter()
+            .map(|(target, failure)| format!("\n    {target}: {failure}"))
+            .collect(),
     }
-    text
+}
+
+/// The targets on which something is done, side by side.
+fn on(effect: &Effect) -> BTreeSet<&Name> {
+    match effect {
+        Effect::Install { targets, .. }
+        | Effect::Deactivate { targets }
+        | Effect::Remove { targets, .. } => targets.iter().collect(),
+        Effect::Activate { releases } | Effect::AwaitHealthy { releases, .. } => {
+            releases.keys().collect()
+        }
+        _ => BTreeSet::new(),
+    }
+}
+
+/// The same intent without these targets; none where that leaves nobody.
+fn without(intent: &Intent, failed: &BTreeMap<Name, Failure>) -> Option<Intent> {
+    let mut intent = intent.clone();
+    let well = |name: &Name| !failed.contains_key(name);
+    let left = match &mut intent.effect {
+        Some(
+            Effect::Install { targets, .. }
+            | Effect::Deactivate { targets }
+            | Effect::Remove { targets, .. },
+        ) => {
+            targets.retain(well);
+            targets.len()
+        }
+        Some(Effect::Activate { releases } | Effect::AwaitHealthy { releases, .. }) => {
+            releases.retain(|name, _| well(name));
+            releases.len()
+        }
+        _ => return Some(intent),
+    };
+    (left > 0).then_some(intent)
 }
 
 /// How many requests or connections a drain cut off.
@@ -260,8 +308,8 @@ pub(crate) fn cut_off(count: u64) -> String {
     format!("{count} {what} still open when the time to drain was over, and may be cut")
 }
 
-/// What a record is about, for lists.
-pub(crate) fn describe(intent: &Intent) -> String {
+/// What a record of a deployment with these steps is about, for lists.
+pub(crate) fn describe(intent: &Intent, steps: &[StepRule]) -> String {
     let operation = match &intent.operation {
         Some(Operation::Begin { stage }) => Some(format!("stage: {stage}")),
         Some(Operation::Now) => Some("the time".to_owned()),
@@ -275,7 +323,7 @@ pub(crate) fn describe(intent: &Intent) -> String {
         _ => None,
     };
     operation
-        .or_else(|| phrase(intent, ["install", "activate", "health of", "drain"]))
+        .or_else(|| phrase(intent, steps, ["install", "activate", "health of", "drain"]))
         .unwrap_or_default()
 }
 
@@ -285,21 +333,27 @@ fn call(operation: &Operation) -> String {
     written["call"].as_str().unwrap_or_default().to_owned()
 }
 
-fn doing(intent: &Intent) -> Option<String> {
+fn doing(intent: &Intent, steps: &[StepRule]) -> Option<String> {
     phrase(
         intent,
+        steps,
         ["installing", "activating", "waiting for", "draining"],
     )
 }
 
-fn done(intent: &Intent) -> Option<String> {
+fn done(intent: &Intent, steps: &[StepRule]) -> Option<String> {
     phrase(
         intent,
+        steps,
         ["installed", "activated", "proven healthy:", "drained"],
     )
 }
 
-fn phrase(intent: &Intent, [install, activate, healthy, drain]: [&str; 4]) -> Option<String> {
+fn phrase(
+    intent: &Intent,
+    steps: &[StepRule],
+    [install, activate, healthy, drain]: [&str; 4],
+) -> Option<String> {
     let undo = if matches!(intent.origin, Origin::Undo(_)) {
         "undo: "
     } else {
@@ -329,9 +383,11 @@ fn phrase(intent: &Intent, [install, activate, healthy, drain]: [&str; 4]) -> Op
             format!("{drain} {}", names(drained))
         }
         (Some(Effect::Apply { traffic, .. }), _) => format!("traffic to {}", shares(traffic)),
-        (Some(Effect::Step { point, .. }), _) => format!("step at {}", kebab(point)),
-        (Some(Effect::UndoStep { point, .. }), _) => {
-            format!("undo of the step at {}", kebab(point))
+        (Some(Effect::Step { step, point, .. } | Effect::UndoStep { step, point, .. }), _) => {
+            match steps.get(*step) {
+                Some(rule) => format!("step \"{}\" at {}", rule.name, kebab(point)),
+                None => format!("step {} at {}", step + 1, kebab(point)),
+            }
         }
         (Some(Effect::Observe), _) => "look at every target and the load balancer".to_owned(),
         (Some(Effect::ReadTraffic), _) => "read the load balancer".to_owned(),
@@ -372,6 +428,14 @@ pub(crate) fn duration(milliseconds: u64) -> String {
         10..60 => format!("{}.{} s", seconds, milliseconds % 1000 / 100),
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// `1 target`, `2 targets`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
     }
 }
 

@@ -133,7 +133,7 @@ impl Check {
             let next = Instant::now() + self.interval;
             let checked = timeout_at(deadline, self.once(subject, target, release, call)).await;
             let Ok(result) = checked else {
-                return Err(self.gave_up(target, "did not become healthy in time", &seen));
+                return Err(self.gave_up(&format!("{seen}, and the time is over")));
             };
             match result {
                 Ok(()) => {
@@ -148,13 +148,13 @@ impl Check {
                     if Instant::now() >= grace {
                         ill += 1;
                         if ill >= self.failures {
-                            return Err(self.gave_up(target, "is not healthy", &seen));
+                            return Err(self.gave_up(&seen));
                         }
                     }
                 }
             }
             if next >= deadline {
-                return Err(self.gave_up(target, "did not become healthy in time", &seen));
+                return Err(self.gave_up(&format!("{seen}, and the time is over")));
             }
             sleep_until(next).await;
         }
@@ -176,8 +176,7 @@ impl Check {
                 Err(what) => {
                     ill += 1;
                     if ill >= self.failures {
-                        let failure = self.gave_up(target, "is no longer healthy", &what);
-                        return (target.name.clone(), failure);
+                        return (target.name.clone(), self.gave_up(&what));
                     }
                 }
             }
@@ -208,8 +207,9 @@ impl Check {
         }
     }
 
-    fn gave_up(&self, target: &Target, how: &str, seen: &str) -> Failure {
-        let text = format!("{} {how}: check `{}` saw: {seen}", target.name, self.name);
+    /// Which target it is, and that it is not well, says whoever asked.
+    fn gave_up(&self, seen: &str) -> Failure {
+        let text = format!("check `{}` saw: {seen}", self.name);
         Failure::new(Code::Unhealthy, text)
     }
 }

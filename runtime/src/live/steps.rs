@@ -32,8 +32,6 @@ impl Location {
 
 /// One of the operator's steps.
 pub(crate) struct Step {
-    /// For people.
-    pub(crate) name: String,
     /// Where.
     pub(crate) location: Location,
     /// How long it may take.
@@ -60,7 +58,7 @@ impl Live {
         {
             return Report {
                 value: not_begun(),
-                ..Report::failed(step.named(failure))
+                ..Report::failed(failure)
             };
         }
         let targets = self.concerned(targets);
@@ -73,7 +71,7 @@ impl Live {
                         value,
                         ..Report::default()
                     },
-                    Err(failure) => Report::failed(step.named(failure)),
+                    Err(failure) => Report::failed(failure),
                 }
             }
             Location::Targets(workers) => {
@@ -86,7 +84,7 @@ impl Live {
                     let occasion = step.occasion(point, vec![target]);
                     Some(async move { (name, worker.run(&occasion, &context).await) })
                 });
-                gather(step, future::join_all(runs).await)
+                gather(future::join_all(runs).await)
             }
         }
     }
@@ -112,7 +110,7 @@ impl Live {
                 let context = self.subject.call(call, "undo-step", step.timeout);
                 match worker.undo(&occasion, outcome, &context).await {
                     Ok(()) => Report::default(),
-                    Err(failure) => Report::failed(step.named(failure)),
+                    Err(failure) => Report::failed(failure),
                 }
             }
             Location::Targets(workers) => {
@@ -128,7 +126,7 @@ impl Live {
                         (name, undone.map(|()| Value::Null))
                     })
                 });
-                gather(step, future::join_all(runs).await)
+                gather(future::join_all(runs).await)
             }
         }
     }
@@ -157,21 +155,16 @@ impl Step {
             details: json!({}),
         }
     }
-
-    fn named(&self, mut failure: Failure) -> Failure {
-        failure.message = format!("step `{}`: {}", self.name, failure.message);
-        failure
-    }
 }
 
 /// What the runs on several targets come to: outcomes by target's name.
-fn gather(step: &Step, runs: Vec<(Name, Result<Value, Failure>)>) -> Report {
+fn gather(runs: Vec<(Name, Result<Value, Failure>)>) -> Report {
     let mut report = Report::default();
     let mut outcomes = serde_json::Map::new();
     for (name, result) in runs {
         match result {
             Ok(value) => drop(outcomes.insert(name.to_string(), value)),
-            Err(failure) => drop(report.failed.insert(name, step.named(failure))),
+            Err(failure) => drop(report.failed.insert(name, failure)),
         }
     }
     report.value = Value::Object(outcomes);

@@ -40,6 +40,12 @@ fn never_healthy_never_gets_traffic() {
         "it says what it saw: {}",
         played.ran
     );
+    let failed = |line: &&str| line.contains("waiting for one failed");
+    let line = played.ran.stdout.lines().find(failed).unwrap();
+    let (_, reason) = line.split_once("failed: ").unwrap();
+    // The target and what went wrong are said once, and nothing is in a programmer's words.
+    assert!(reason.starts_with("check `http` saw: http://"), "{line}");
+    assert!(!line.contains("\\\""), "{line}");
 }
 
 #[test]

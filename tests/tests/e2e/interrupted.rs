@@ -1,10 +1,12 @@
 //! A deployment that is ended in its middle: by a signal that it sees, and by one that it does
 //! not.
 
-use rustix::process::Signal;
-use tests::{Fleet, Hosts, Load, Mix, World, sshd::Nature};
+use std::process::Command;
 
-use crate::scene::{LIMITS, THREE, behind_the_proxy, deploy, status};
+use rustix::process::Signal;
+use tests::{Fleet, Hosts, Load, Mix, Running, World, sshd::Nature, wait};
+
+use crate::scene::{LIMITS, THREE, behind_the_proxy, deploy, shown, status};
 
 /// Long enough to be in its middle.
 const CANARY: &str = "\n[strategy]\nuse = \"canary\"\nstages = [25, 50]\nsoak = \"30s\"\n";
@@ -27,6 +29,10 @@ fn killed_in_the_middle_and_rolled_back() {
     let refused = world.run(&deploy("3.0"));
     println!("{refused}");
     assert!(matches!(refused.code(), Some(4 | 5)), "{refused}");
+    // While its lease lasts, and after: nobody waits for a process that is gone.
+    assert!(!refused.all().contains("--wait"), "{refused}");
+    let refused = refused.says("`runtime rollback test-");
+    println!("{refused}");
 
     let rolled_back = world.run(&["rollback", "--yes"]).expect(0);
     println!("{rolled_back}");
@@ -90,6 +96,80 @@ fn an_interrupt_takes_everything_back() {
     assert_eq!(status(&world)["targets"], traffic, "{ran}");
     let counted = load.end();
     assert_eq!(counted.failures().len(), 0, "{counted}\n{ran}");
+}
+
+/// The record of the last deployment, once it has come to an end.
+fn closed(world: &World) -> String {
+    wait::until("the deployment has ended", || {
+        let shown = world.run(&["show", "--format", "json"]);
+        let state = shown.json()["state"].as_str()?.to_owned();
+        (state != "running").then_some(state)
+    })
+}
+
+#[test]
+fn a_terminal_that_goes_away_takes_everything_back() {
+    let (world, fleet) = behind_the_proxy(THREE, CANARY);
+    let disk = fleet.on_disk();
+    world.release("2.0");
+    // `script` holds the other end of the program's terminal; without it every write there fails.
+    let command = world.command();
+    let program = command.get_program().display();
+    let line = format!("exec {program} {}", deploy("2.0").join(" "));
+    let mut script = Command::new("script");
+    script
+        .args(["--quiet", "--flush", "--command", &line, "/dev/null"])
+        .current_dir(world.path())
+        .env_clear()
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .env("TERM", "xterm");
+    let mut terminal = Running::start(&mut script, &world.file("terminal"));
+    terminal.until_printed("25 %");
+    terminal.signal(Signal::KILL);
+    assert_eq!(closed(&world), "rolled-back");
+    fleet.all_on("1.0");
+    assert_eq!(fleet.on_disk(), disk);
+}
+
+#[test]
+fn a_hangup_takes_everything_back() {
+    let (world, fleet) = behind_the_proxy(THREE, CANARY);
+    let disk = fleet.on_disk();
+    world.release("2.0");
+    let mut deploying = world.start(&deploy("2.0"));
+    deploying.until_printed("25 %");
+    deploying.signal(Signal::HUP);
+    let ran = deploying.wait().expect(1);
+    let ran = ran.says("the terminal went away");
+    fleet.all_on("1.0");
+    assert_eq!(fleet.on_disk(), disk, "{ran}");
+}
+
+/// Taking back waits for as long as the file `held` is there.
+const HELD: &str = "\n[[steps]]\nname = \"hold\"\nat = \"before-rollback\"\nuse = \"command\"\n\
+                    run = [\"sh\", \"-c\", \"while [ -e held ]; do sleep 0.1; done\"]\n";
+
+#[test]
+fn a_second_interrupt_says_how_to_go_on() {
+    let (world, fleet) = behind_the_proxy(THREE, &format!("{CANARY}{HELD}"));
+    world.release("2.0");
+    world.write("held", "");
+    let mut deploying = world.start(&deploy("2.0"));
+    deploying.until_printed("25 %");
+    deploying.signal(Signal::INT);
+    deploying.until_printed("taking everything back");
+    deploying.signal(Signal::INT);
+    let ran = deploying.wait().expect(6);
+    let id = shown(&world)["id"].as_str().unwrap().to_owned();
+    let ran = ran.says(&format!("`runtime rollback {id}` takes it back"));
+    std::fs::remove_file(world.file("held")).unwrap();
+    world.run(&["rollback", &id]).expect(0);
+    fleet.all_on("1.0");
+    println!("{ran}");
 }
 
 #[test]

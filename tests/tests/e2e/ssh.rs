@@ -118,6 +118,11 @@ fn a_host_that_refuses_is_left_out_where_that_is_tolerated() {
     scene.hosts.become_of("h3", Nature::Refusing);
     let ran = scene.deploy(8).says("h3").says("left out");
     scene.others_went_on(&ran);
+    // Who it is, whose words they are and where it is: once each.
+    let left_out = |line: &&str| line.contains("left out h3: ");
+    let line = ran.stdout.lines().find(left_out).unwrap();
+    assert_eq!(line.matches("h3").count(), 1, "{ran}");
+    assert!(line.contains("release-directory: "), "{ran}");
 }
 
 #[test]

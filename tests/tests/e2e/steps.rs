@@ -39,8 +39,12 @@ fn steps_run_at_their_points_in_order_and_once() {
     let (world, fleet) = behind_the_proxy(THREE, &format!("{ROLLING}{}", steps("")));
     fs::remove_file(world.file("points")).unwrap();
     world.release("2.0");
-    world.deploy("2.0", 0);
+    let ran = world.deploy("2.0", 0);
+    let ran = ran.says("step \"note before-traffic\" at before-traffic");
+    let shown = world.run(&["show"]).expect(0);
+    let _ = shown.says("step \"note before-traffic\" at before-traffic");
     fleet.all_on("2.0");
+    println!("{ran}");
     let points = fs::read_to_string(world.file("points")).unwrap();
     assert_eq!(points.lines().collect::<Vec<_>>(), POINTS[..5]);
 }
@@ -62,6 +66,9 @@ fn a_step_that_fails_takes_the_deployment_back() {
             .deploy("2.0", 1)
             .says(&format!("note {failing}"))
             .says("it is not well");
+        let failed = |line: &&str| line.contains("failed: command: `sh` ended with status 3");
+        let line = ran.stdout.lines().find(failed).unwrap();
+        assert_eq!(line.matches("note").count(), 1, "{ran}");
         fleet.all_on("1.0");
         assert_eq!(fleet.on_disk(), disk, "{failing}: {ran}");
         let points = fs::read_to_string(world.file("points")).unwrap();

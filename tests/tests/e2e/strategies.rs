@@ -119,3 +119,16 @@ fn simple_says_that_it_costs_downtime_and_how_much_is_measured() {
     let ended = played.counted.between(now_ms() - 500..now_ms());
     assert_eq!(ended.share("1.0"), 0.0);
 }
+
+#[test]
+fn the_same_release_again_is_said_to_run_already() {
+    let rolling = "\n[strategy]\nuse = \"rolling\"\n";
+    let (world, fleet) = behind_the_proxy(THREE, rolling);
+    let ran = world.deploy("1.0", 0);
+    let lines: Vec<&str> = ran.stdout.lines().take(2).collect();
+    assert!(lines[1].contains("1.0 is what runs already"), "{ran}");
+    fleet.all_on("1.0");
+    world.release("2.0");
+    let ran = world.deploy("2.0", 0);
+    assert!(!ran.stdout.contains("runs already"), "{ran}");
+}

@@ -179,6 +179,26 @@ fn a_target_that_the_configuration_no_longer_has_gets_no_traffic_at_the_end() {
 }
 
 #[test]
+fn a_target_that_was_left_out_is_not_told_as_done() {
+    let (world, fleet) = behind_the_proxy(THREE, ROLLING);
+    let limits = LIMITS.to_owned() + "tolerate = 1\n";
+    world.configure(&[&fleet.toml(), &fleet.proxy(), &limits, ROLLING]);
+    // Nothing can be put there any more.
+    let root = fleet.root("two");
+    fs::rename(root.join("releases"), root.join("aside")).unwrap();
+    fs::write(root.join("releases"), "").unwrap();
+    world.release("2.0");
+    let ran = world
+        .deploy("2.0", 8)
+        .says("left out two: release-directory: ");
+    println!("{ran}");
+    let installed = |line: &&str| line.contains("installed 2.0");
+    let told = ran.stdout.lines().find(installed).unwrap();
+    assert!(told.contains("one") && !told.contains("two"), "{ran}");
+    let _ = ran.says("succeeded without two, which was left out");
+}
+
+#[test]
 fn another_strategy_and_other_values_for_one_deployment() {
     let (world, fleet) = behind_the_proxy(THREE, ROLLING);
     world.release("2.0");

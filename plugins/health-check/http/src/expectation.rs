@@ -131,9 +131,9 @@ impl Http {
     }
 }
 
-/// The beginning of a text, to be put after what is said of it.
+/// The beginning of a text in one line, to be put after what is said of it.
 fn excerpt(text: &str) -> String {
-    let text = text.trim();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.is_empty() {
         return String::new();
     }
@@ -143,5 +143,5 @@ fn excerpt(text: &str) -> String {
     } else {
         ""
     };
-    format!(": {}{more}", beginning.escape_debug())
+    format!(": {beginning}{more}")
 }

@@ -86,6 +86,10 @@ fn a_body_that_is_no_json_is_shown() {
     let (status, message) = check(json!({ "json": { "/a": 1 } }), Ok(response(200, "<html>")));
     assert_eq!(status, "unhealthy");
     assert!(message.ends_with(": <html>"), "{message}");
+    let body = "{\"status\": \"ill\",\n  \"process\": 7}";
+    let (_, message) = check(json!({}), Ok(response(503, body)));
+    let shown = r#"answered 503, not 200: {"status": "ill", "process": 7}"#;
+    assert!(message.ends_with(shown), "{message}");
 }
 
 #[test]

@@ -163,12 +163,23 @@ pub(crate) fn reading(text: &str, targets: &[Target]) -> Reading {
             .collect(),
         None => by_servers(state.text, targets),
     };
-    let details = json!({ "ours": state.is_ours() }).to_string();
+    let mut details = json!({ "ours": state.is_ours() });
+    if let Some((_, known)) = &state.known {
+        let is_target = |known: &&Known| targets.iter().any(|target| target.name == known.target);
+        let others: Vec<&str> = known
+            .iter()
+            .filter(|known| !is_target(known))
+            .map(|known| known.target.as_str())
+            .collect();
+        if !others.is_empty() {
+            details["others"] = json!(others);
+        }
+    }
     Reading {
         members,
         routes: Vec::new(),
         revision: state.revision(),
-        details,
+        details: details.to_string(),
     }
 }
 

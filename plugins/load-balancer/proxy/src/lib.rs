@@ -69,6 +69,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Plugin for Proxy {
     const SUMMARY: &'static str = "Balances with the reverse proxy that comes with the program.";
+    const DETAILS: &'static str = r#"{ "listens": "/listen" }"#;
     const SCHEMA: Option<&'static str> = Some(include_str!("../settings.json"));
 
     fn requests() -> Vec<Request> {

@@ -56,7 +56,7 @@ fn stop_grace() -> Duration {
 impl Plugin for ReleaseDirectory {
     const SUMMARY: &'static str = "Release directories with a link to the one that runs.";
     const SCHEMA: Option<&'static str> = Some(include_str!("../settings.json"));
-    const DETAILS: &'static str = r#"{ "artifact": "unpack" }"#;
+    const DETAILS: &'static str = r#"{ "artifact": "unpack", "place": "/root" }"#;
 
     fn requests() -> Vec<Request> {
         vec![

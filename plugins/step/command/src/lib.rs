@@ -181,10 +181,18 @@ mod tests {
 
     #[test]
     fn another_status_fails_the_step_with_what_was_said() {
-        let _fake = Fake::new().on_command(|_| Ok(output(3, "", "2 failed\n")));
+        let said = Fake::new().on_command(|_| Ok(output(3, "", "2 failed\n")));
         let failure =
             Step::run(&step(json!({ "run": ["smoke"] })), &occasion("x", &FLEET)).unwrap_err();
         assert_eq!(failure.message, "`smoke` ended with status 3: 2 failed");
+        drop(said);
+        let _silent = Fake::new().on_command(|_| Ok(output(3, "", "")));
+        let failure =
+            Step::run(&step(json!({ "run": ["smoke"] })), &occasion("x", &FLEET)).unwrap_err();
+        assert_eq!(
+            failure.message,
+            "`smoke` ended with status 3, without a word"
+        );
     }
 
     #[test]

@@ -43,8 +43,8 @@ fn soak() -> Soaks {
 
 impl Plugin for BlueGreen {
     const SUMMARY: &'static str = "The idle group gets the release, then the traffic.";
-    const DETAILS: &'static str =
-        r#"{ "needs": ["shares"], "idle-groups": "/groups", "approval": "/approve" }"#;
+    const DETAILS: &'static str = r#"{ "needs": ["shares"], "idle-groups": "/groups", "approval": "/approve",
+             "groups": { "setting": "/groups", "targets": "only" } }"#;
     const SCHEMA: Option<&'static str> = Some(include_str!("../settings.json"));
 
     fn problems(&self) -> Vec<Problem> {
@@ -72,6 +72,7 @@ impl Strategy for BlueGreen {
         let mut fleet = Fleet::read(deployment)?;
         let (old, new) = self.roles(&fleet)?;
         let candidates = fleet.members(&[new]);
+        takes_part(&fleet, new, &candidates)?;
 
         rollout::begin(&format!("install on {new}"));
         rollout::install(&candidates)?;
@@ -115,6 +116,19 @@ impl Strategy for BlueGreen {
         }
         Ok(())
     }
+}
+
+/// Where the operator named targets, the group that gets the release has some of them.
+fn takes_part(fleet: &Fleet, group: &str, members: &[&Target]) -> Result<()> {
+    if members.iter().any(|target| !fleet.is_bystander(target)) {
+        return Ok(());
+    }
+    let names: Vec<&str> = members.iter().map(|target| target.name.as_str()).collect();
+    Err(Failure::invalid(format!(
+        "`{group}` is idle, and would get the release; none of its targets ({}) is among those \
+         that were named for this deployment",
+        names.join(", ")
+    )))
 }
 
 impl BlueGreen {

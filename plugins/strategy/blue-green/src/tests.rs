@@ -165,3 +165,18 @@ fn nonsense_is_refused() {
 fn the_schema_is_current() {
     runtime_sdk::testing::check_schema::<BlueGreen>(env!("CARGO_MANIFEST_DIR"));
 }
+
+#[test]
+fn the_idle_group_must_take_part() {
+    let fake = Fake::new().traffic(&[("blue", 100.0)]);
+    let mut only_blue = deployment(&FLEET);
+    only_blue.details = json!({ "bystanders": ["g1", "g2"] }).to_string();
+    let failure = blue_green(json!({})).run(&only_blue).unwrap_err();
+    assert_eq!(failure.code, "invalid");
+    assert!(
+        failure.message.contains("`green` is idle") && failure.message.contains("g1, g2"),
+        "{}",
+        failure.message
+    );
+    assert_eq!(fake.calls(), ["current"]);
+}

@@ -85,7 +85,8 @@ fn yes() -> bool {
 
 impl Plugin for Canary {
     const SUMMARY: &'static str = "A part of the traffic first, then the rest of the fleet.";
-    const DETAILS: &'static str = r#"{ "needs": ["shares"], "approval": "/approve" }"#;
+    const DETAILS: &'static str = r#"{ "needs": ["shares"], "approval": "/approve",
+        "groups": { "setting": "/group", "unless": "idle", "targets": "others" } }"#;
     const SCHEMA: Option<&'static str> = Some(include_str!("../settings.json"));
 
     fn problems(&self) -> Vec<Problem> {

@@ -28,6 +28,7 @@ fn one() -> Count {
 
 impl Plugin for Rolling {
     const SUMMARY: &'static str = "Batch by batch through the fleet.";
+    const DETAILS: &'static str = r#"{ "groups": { "setting": "/order" } }"#;
     const SCHEMA: Option<&'static str> = Some(include_str!("../settings.json"));
 
     fn problems(&self) -> Vec<Problem> {

@@ -108,7 +108,10 @@ fn counts(root: &Node, targets: usize, problems: &mut Vec<Problem>) {
             _ => None,
         }
     };
-    let there_are = format!("there are {targets} targets");
+    let there_are = match targets {
+        1 => "there is 1 target".to_owned(),
+        _ => format!("there are {targets} targets"),
+    };
     if let Some((node, _)) = number("minimum-serving").filter(|(_, number)| *number > targets) {
         let title = "`minimum-serving` is more than all targets";
         problems

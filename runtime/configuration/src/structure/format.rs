@@ -93,8 +93,8 @@ static FORMATS: [Format; 10] = [
     Format {
         name: "name",
         expected: "a name",
-        help: "a name has letters, digits, `-`, `_` and `.`, begins with a letter or digit, and is at \
-               most 63 long",
+        help: "a name has ASCII letters, digits, `-`, `_` and `.`, begins with a letter or digit, and \
+               is at most 63 long",
         pattern: Some("^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
         check: name,
     },

@@ -244,6 +244,15 @@ impl Names<'_> {
     }
 }
 
+/// A setting's text with what it says of a target filled in; other templates stay as they are.
+pub fn expanded(text: &str, target: &engine::Target) -> String {
+    let part = |part| match part {
+        Part::Text(text) => text.to_owned(),
+        Part::Name(name) => of_target(target, name).unwrap_or_else(|| format!("{{{name}}}")),
+    };
+    parts(text).into_iter().map(part).collect()
+}
+
 enum Stand {
     Text(String),
     Gap,
