@@ -95,7 +95,6 @@ fn the_state_is_read_as_it_is_served() {
         ]
     );
     assert_eq!(reading.revision.as_deref(), Some("12"));
-    assert_eq!(reading.details, r#"{"others":["web99"]}"#);
     assert_eq!(
         fake.requests()[0].url,
         "http://machine:[.runtime/proxy/127.0.0.1:9100.sock]/v1/state"
