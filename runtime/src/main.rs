@@ -13,6 +13,7 @@ mod display;
 mod download;
 mod exit;
 mod fleet;
+mod inbox;
 mod interrupt;
 mod live;
 mod log;
@@ -24,6 +25,7 @@ mod services;
 mod site;
 mod strategy;
 mod system;
+mod tenure;
 mod terminal;
 mod tidy;
 

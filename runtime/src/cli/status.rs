@@ -11,7 +11,7 @@ use store::{Deployment, Filter, Held, State};
 use crate::{
     assemble::{self, System},
     catalogue::{self, Catalogue},
-    cli::{Chosen, Format, Printing, history},
+    cli::{Chosen, Format, Printing, follow, history},
     display, exit,
     past::Past,
     report::Problem,
@@ -26,6 +26,9 @@ pub(crate) struct Status {
     chosen: Chosen,
     #[command(flatten)]
     pub(super) printing: Printing,
+    /// Follow the deployment that is running until it ends, and end with its exit code
+    #[arg(short, long)]
+    watch: bool,
 }
 
 /// What was found.
@@ -41,6 +44,14 @@ struct Picture {
 impl Status {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
         let site = Site::open(&self.chosen)?;
+        if self.watch {
+            let past = site.wait(Past::of(&site))?;
+            let mut open = past.open();
+            if let Some(running) = open.find(|each| each.state == State::Running) {
+                let format = self.printing.format;
+                return site.wait(follow::follow(&site, running, format, terminal));
+            }
+        }
         let host = catalogue::host()?;
         let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
         let (system, picture) = site.wait(async {
@@ -120,7 +131,7 @@ fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
             open.id, open.version
         ));
         if picture.held.is_none() || gone {
-            terminal.line(&format!("    `runtime rollback {}` takes it back", open.id));
+            terminal.line(&format!("    {}", display::both_ways(&open.id)));
         }
     }
     if let (Some(last), true) = (&picture.last, picture.open.is_empty()) {
