@@ -233,6 +233,8 @@ impl Course<'_> {
         } = held;
         let journal = self.site.store.journal(&brief.id, lease);
         let executor = system.executor(brief, lease, inbox.clone(), tenure);
+        #[cfg(debug_assertions)]
+        let (executor, journal) = crate::crash::with_points(executor, journal);
         let brief = brief.clone();
         let mut deployment = match way {
             Way::Back { records, cause } => {

@@ -8,6 +8,8 @@ mod audit;
 mod catalogue;
 mod cli;
 mod course;
+#[cfg(debug_assertions)]
+mod crash;
 mod diagnostics;
 mod display;
 mod download;

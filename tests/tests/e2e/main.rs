@@ -11,6 +11,7 @@ mod artifacts;
 mod bad_releases;
 mod commands;
 mod control;
+mod crashes;
 mod database;
 mod guests;
 mod instruments;
