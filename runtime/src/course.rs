@@ -204,10 +204,12 @@ impl Course<'_> {
         was: Option<&Verdict>,
     ) -> Result<(), Problem> {
         let store = &self.site.store;
-        store.flush().await?;
+        let flushed = store.flush().await;
         if matches!(verdict, Verdict::Abandoned { .. }) {
+            // It lost the lease or the store, and says so.
             return Ok(());
         }
+        flushed?;
         store.release(lease).await?;
         if let (Verdict::Halted { .. }, Some(was)) = (verdict, was) {
             let now = system::now();

@@ -11,7 +11,7 @@ use store::{Lease, Store, StoreError, Topic, Watch};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
-    time::sleep,
+    time::{Instant, sleep, sleep_until},
 };
 
 pub(crate) use self::said::{Heard, Said, put};
@@ -19,6 +19,8 @@ use crate::{interrupt::Interrupt, system};
 
 /// Before the store is asked again where it did not answer.
 const RETRY: Duration = Duration::from_secs(1);
+/// From one question to the next: the deployment's own record is news, too.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What was said so far.
 pub(crate) struct Inbox {
@@ -188,13 +190,19 @@ async fn follow(
     mut spending: mpsc::UnboundedReceiver<u64>,
     mut stopped: oneshot::Receiver<()>,
 ) {
+    let (mut due, mut next) = (false, Instant::now());
     loop {
-        let answered = inbox.look(&place).await.is_ok();
         tokio::select! {
             _ = &mut stopped => break,
             Some(number) = spending.recv() => place.spend(number).await,
-            () = sleep(RETRY), if !answered => {}
-            changed = news.changed() => if changed.is_err() { break },
+            changed = news.changed(), if !due => match changed {
+                Ok(()) => due = true,
+                Err(_) => break,
+            },
+            () = sleep_until(next), if due => {
+                due = inbox.look(&place).await.is_err();
+                next = Instant::now() + if due { RETRY } else { PAUSE };
+            }
         }
     }
     while let Ok(number) = spending.try_recv() {

@@ -35,6 +35,8 @@ pub(crate) struct Status {
 struct Picture {
     held: Option<Held>,
     open: Vec<Deployment>,
+    /// What the one that runs is doing, in words.
+    doing: Option<String>,
     last: Option<Deployment>,
     /// By target: the release that runs, or why that is not known.
     active: BTreeMap<Name, Result<Option<Name>, String>>,
@@ -92,6 +94,11 @@ async fn look(site: &Site, system: &System) -> Result<Picture, Problem> {
         None => None,
     };
     let past = Past::of(site).await?;
+    let running = past.open().find(|each| each.state == State::Running);
+    let doing = match running {
+        Some(running) => doing(site, &running.id).await?,
+        None => None,
+    };
     let last = Filter {
         limit: Some(1),
         ..site.filter()
@@ -103,14 +110,23 @@ async fn look(site: &Site, system: &System) -> Result<Picture, Problem> {
             .await?
             .filter(|held| held.is_live(now)),
         open: past.open().cloned().collect(),
+        doing,
         last: site.store.deployments(&last, now).await?.into_iter().next(),
         active,
         reading,
     })
 }
 
-fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
-    terminal.line(&site.scope().to_string());
+/// The last record of a deployment, where it is still under way.
+async fn doing(site: &Site, id: &str) -> Result<Option<String>, Problem> {
+    let steps = site.store.pinned(id).await?.brief.rules.steps;
+    let records = site.store.records(id).await?;
+    let last = records.last().filter(|last| last.outcome.is_none());
+    Ok(last.map(|last| display::describe(&last.intent, &steps)))
+}
+
+/// Who is at work, and what is open.
+fn print_deployments(picture: &Picture, terminal: &Terminal) {
     let gone = picture
         .held
         .as_ref()
@@ -132,6 +148,12 @@ fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
         ));
         if picture.held.is_none() || gone {
             terminal.line(&format!("    {}", display::both_ways(&open.id)));
+        } else if let Some(doing) = picture
+            .doing
+            .as_ref()
+            .filter(|_| open.state == State::Running)
+        {
+            terminal.line(&format!("    under way: {doing}"));
         }
     }
     if let (Some(last), true) = (&picture.last, picture.open.is_empty()) {
@@ -143,6 +165,11 @@ fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
             system::readable(last.started),
         ));
     }
+}
+
+fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
+    terminal.line(&site.scope().to_string());
+    print_deployments(picture, terminal);
     terminal.line("");
     let rows: Vec<_> = system
         .targets()
@@ -251,6 +278,7 @@ fn as_json(site: &Site, system: &System, picture: &Picture) -> serde_json::Value
             "since": system::rfc3339(held.since),
             "until": system::rfc3339(held.until),
         })),
+        "under-way": picture.doing,
         "open": picture.open.iter().map(history::to_json).collect::<Vec<_>>(),
         "last": picture.last.as_ref().map(history::to_json),
         "targets": targets,

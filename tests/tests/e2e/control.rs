@@ -57,6 +57,7 @@ fn paused_promoted_and_watched_to_its_end() {
     let _ = world.run(&["promote"]).expect(0);
     deploying.until_printed("paused by tester: lunch");
     under_way(&world, "hold");
+    let _ = world.run(&["status"]).expect(0).says("pause by tester");
     let _ = world
         .run(&["promote"])
         .expect(4)
@@ -119,6 +120,10 @@ fn approved_by_somebody_who_may() {
     let (mut world, fleet) = behind_the_proxy(THREE, ASKING);
     let deploying = begun(&world, "`runtime approve`");
     under_way(&world, "approval");
+    let _ = world
+        .run(&["status"])
+        .expect(0)
+        .says("Go on to the other 2?");
     let _ = world
         .run(&["approve"])
         .expect(4)

@@ -1,6 +1,6 @@
 //! The process dies before and after every write of its record and every effect, one run a
 //! point; another one goes on, or takes everything back; and it all ends as if nothing had
-//! happened.
+//! happened. Under load, and no request fails.
 
 use serde_json::Value;
 use tests::{Fleet, Load, Mix, Ran, Running, World};
@@ -16,7 +16,8 @@ const POINTS_MAX: u32 = 500;
 
 /// Runs the program so that it dies at that point, where it comes by it.
 fn crash_at(world: &World, point: u32, arguments: &[&str]) -> Ran {
-    let output = world.file("output").join(format!("crash-{point}"));
+    let name = format!("crash-{}-{point}", arguments[0]);
+    let output = world.file("output").join(name);
     let mut command = world.command();
     command
         .args(arguments)
@@ -47,14 +48,14 @@ fn traffic(world: &World) -> Vec<[Value; 3]> {
     targets.as_array().unwrap().iter().map(part).collect()
 }
 
-/// Dies at each point of a deployment; `then` brings it to its end. Gives back how many there
-/// were.
-fn at_every_point(then: impl Fn(&World, &Fleet, u32, &str, &str)) -> u32 {
+/// Dies at each of every `step` points of a deployment; `then` brings it to its end. Gives back how
+/// many points there were, at least.
+fn at_points(step: usize, then: impl Fn(&World, &Fleet, u32, &str, &str)) -> u32 {
     let (world, fleet) = behind_the_proxy(TWO, ROLLING);
     world.release("2.0");
     world.deploy("2.0", 0);
     let load = Load::of(Mix::ALL, &fleet.balancer);
-    for point in 1..POINTS_MAX {
+    for point in (1..POINTS_MAX).step_by(step) {
         let now = fleet.versions()["one"].clone().unwrap();
         let (from, to) = match now.as_str() {
             "1.0" => ("1.0", "2.0"),
@@ -82,7 +83,7 @@ fn it_goes_on_from_every_point() {
         world.deploy("2.0", 0);
         (traffic(&world), calls(&world))
     };
-    let points = at_every_point(|world, fleet, point, _, to| {
+    let points = at_points(1, |world, fleet, point, _, to| {
         // It may have died with the verdict written.
         if shown(world)["state"] != "succeeded" {
             let resumed = world.run(&["resume"]);
@@ -105,7 +106,7 @@ fn it_goes_on_from_every_point() {
 
 #[test]
 fn it_is_taken_back_from_every_point() {
-    let points = at_every_point(|world, fleet, point, from, to| {
+    let points = at_points(1, |world, fleet, point, from, to| {
         if shown(world)["state"] == "succeeded" {
             fleet.all_on(to);
             return;
@@ -113,6 +114,25 @@ fn it_is_taken_back_from_every_point() {
         let back = world.run(&["rollback"]);
         assert_eq!(back.code(), Some(0), "point {point}\n{back}");
         fleet.all_on(from);
+    });
+    assert!(points > 20, "{points}");
+}
+
+#[test]
+fn it_goes_on_though_it_dies_again_meanwhile() {
+    let points = at_points(3, |world, fleet, point, _, to| {
+        if shown(world)["state"] == "succeeded" {
+            return fleet.all_on(to);
+        }
+        let again = crash_at(world, 1 + point % 8, &["resume"]);
+        if again.signal() == Some(9) {
+            let _ = world.run(&["unlock", "--reason", "it is gone"]).expect(0);
+        }
+        if shown(world)["state"] != "succeeded" {
+            let resumed = world.run(&["resume"]);
+            assert_eq!(resumed.code(), Some(0), "point {point}\n{again}{resumed}");
+        }
+        fleet.all_on(to);
     });
     assert!(points > 20, "{points}");
 }
