@@ -18,6 +18,7 @@ use store::{Blob, KnownRelease, Lease, PluginPin, ReleaseQuery};
 use crate::{
     catalogue::{self, Catalogue, Used},
     fleet,
+    inbox::Inbox,
     interrupt::Interrupt,
     live::{self, Balancer, Check, Live, Step, Subject},
     log::Log,
@@ -28,6 +29,7 @@ use crate::{
     site::Site,
     strategy::Strategy,
     system,
+    tenure::Tenure,
     tidy::Tidying,
 };
 
@@ -231,7 +233,13 @@ impl System {
     }
 
     /// What acts, for the holder of this lease.
-    pub(crate) fn executor(&mut self, brief: &Arc<Brief>, lease: &Lease) -> Box<dyn Executor> {
+    pub(crate) fn executor(
+        &mut self,
+        brief: &Arc<Brief>,
+        lease: &Lease,
+        inbox: Arc<Inbox>,
+        tenure: Arc<Tenure>,
+    ) -> Box<dyn Executor> {
         let subject = Arc::new(self.subject(brief, lease));
         let steps = std::mem::take(&mut self.steps).into_iter();
         let balancer = self.balancer.take().map(|(driver, traits)| Balancer {
@@ -254,7 +262,8 @@ impl System {
                     brief: brief.clone(),
                 })
                 .collect(),
-            interrupt: self.interrupt.clone(),
+            inbox,
+            tenure,
             artifacts: self.artifacts.clone(),
             incoming: self.incoming.take(),
         })

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use configuration::{Configuration, Kind, PluginUse, Problems};
 use host::{Host, HostOptions, Plugin, PluginSource};
 use sha2::{Digest, Sha256};
+use store::Blob;
 
 use crate::{
     report::{Problem, Reason},
@@ -111,11 +112,40 @@ impl Catalogue {
         folder: &Path,
         host: &Host,
     ) -> Result<Self, Problem> {
+        Self::with(configuration, folder, host, None).await
+    }
+
+    /// The same, with the very strategy that a deployment began with, whatever is there now.
+    pub(crate) async fn with_strategy(
+        configuration: &Configuration,
+        folder: &Path,
+        host: &Host,
+        strategy: &Blob,
+    ) -> Result<Self, Problem> {
+        if digest(&strategy.bytes) != strategy.digest {
+            let title = "the strategy that was kept with the deployment is not what it was";
+            return Err(Problem::new(Reason::Refused, title)
+                .cause(format!("it should have the digest {}", strategy.digest)));
+        }
+        Self::with(configuration, folder, host, Some(strategy)).await
+    }
+
+    async fn with(
+        configuration: &Configuration,
+        folder: &Path,
+        host: &Host,
+        strategy: Option<&Blob>,
+    ) -> Result<Self, Problem> {
         let mut problems = Vec::new();
         let mut places = Vec::new();
         let mut sources = Vec::new();
         for (kind, section) in configuration.contents.uses() {
-            match find(configuration, folder, kind, section) {
+            let kept = strategy.filter(|_| kind == Kind::Strategy);
+            let found = match kept {
+                Some(strategy) => Ok(kept_source(configuration, section, strategy)),
+                None => find(configuration, folder, kind, section),
+            };
+            match found {
                 Ok(source) => {
                     places.push((kind, section, source.wasm.clone()));
                     sources.push(source);
@@ -206,16 +236,15 @@ impl Catalogue {
                 problem.help("add `[load-balancer] use = \"proxy\"`, or use `rolling` or `simple`"),
             );
         }
-        if asks_approval(details, &section.settings) {
+        if asks_approval(details, &section.settings) && contents.approvals.by.is_empty() {
             let message = format!(
-                "strategy `{}` asks for an approval, and nobody can give one yet",
+                "strategy `{}` asks for an approval, and nobody may give one",
                 section.name
             );
             let place = details["approval"].as_str().unwrap_or_default();
             let problem =
                 configuration.problem(&format!("{}{place}", section.pointer), "approval", &message);
-            problems
-                .push(problem.help("leave the approval out: this version has no way to give one"));
+            problems.push(problem.help("name them in `[approvals] by`, or leave the approval out"));
         }
         problems
     }
@@ -230,6 +259,22 @@ fn asks_approval(details: &serde_json::Value, settings: &serde_json::Value) -> b
     match settings.pointer(pointer) {
         None | Some(serde_json::Value::Null | serde_json::Value::Bool(false)) => false,
         Some(_) => true,
+    }
+}
+
+/// A strategy from the bytes that were kept of it.
+fn kept_source(
+    configuration: &Configuration,
+    section: &PluginUse,
+    strategy: &Blob,
+) -> PluginSource {
+    let own = configuration.contents.plugins.get(&section.name);
+    PluginSource {
+        name: section.name.clone(),
+        kind: Some(host::Kind::Strategy),
+        wasm: Bytes::copy_from_slice(&strategy.bytes),
+        digest: strategy.digest.clone(),
+        bundled: own.is_none_or(|own| own.source.is_none()),
     }
 }
 

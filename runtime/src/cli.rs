@@ -1,12 +1,17 @@
 //! The command line: what can be typed. What a verb does is in the file of its name.
 
 mod audit;
+mod choice;
 mod completions;
+mod control;
 mod deploy;
+mod follow;
 mod history;
 mod init;
 mod plugin;
 mod proxy;
+mod resume;
+mod retry;
 mod rollback;
 mod schema;
 mod show;
@@ -17,6 +22,7 @@ mod validate;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::Wish;
 
 use tracing_subscriber::filter::LevelFilter;
 
@@ -59,6 +65,22 @@ enum Verb {
     Audit(audit::Audit),
     /// Take a cut-off deployment back, or bring an older release back
     Rollback(rollback::Rollback),
+    /// Go on with a deployment where another process stopped, or that is frozen
+    Resume(resume::Resume),
+    /// Try again to take back a deployment that is stuck
+    Retry(retry::Retry),
+    /// Let a running deployment begin nothing further, until `continue`
+    Pause(control::Saying),
+    /// End a pause
+    Continue(control::Saying),
+    /// End the wait that a running deployment is in
+    Promote(control::Promote),
+    /// End a running deployment; it is then taken back
+    Abort(control::Saying),
+    /// Say yes to what a running deployment asks
+    Approve(control::Saying),
+    /// Say no to it; it is then taken back
+    Reject(control::Saying),
     /// Take the lease away from whoever holds it
     Unlock(unlock::Unlock),
     /// List plugins, and show what one may do
@@ -114,6 +136,8 @@ impl Arguments {
             Verb::Show(verb) => verb.printing.format,
             Verb::Audit(verb) => verb.printing.format,
             Verb::Rollback(verb) => verb.printing.format,
+            Verb::Resume(verb) => verb.printing.format,
+            Verb::Retry(verb) => verb.printing.format,
             Verb::Plugin(plugin::Plugin::List(verb)) => verb.printing.format,
             Verb::Plugin(plugin::Plugin::Inspect(verb)) => verb.printing.format,
             _ => Format::Human,
@@ -137,6 +161,14 @@ impl Arguments {
             Verb::Show(verb) => verb.run(&terminal),
             Verb::Audit(verb) => verb.run(&terminal),
             Verb::Rollback(verb) => verb.run(&terminal),
+            Verb::Resume(verb) => verb.run(&terminal),
+            Verb::Retry(verb) => verb.run(&terminal),
+            Verb::Pause(saying) => saying.say(Wish::Pause, &terminal),
+            Verb::Continue(saying) => saying.say(Wish::Continue, &terminal),
+            Verb::Promote(verb) => verb.run(&terminal),
+            Verb::Abort(saying) => saying.say(Wish::Abort, &terminal),
+            Verb::Approve(saying) => saying.say(Wish::Approve, &terminal),
+            Verb::Reject(saying) => saying.say(Wish::Reject, &terminal),
             Verb::Unlock(verb) => verb.run(&terminal),
             Verb::Plugin(verb) => verb.run(&terminal),
             Verb::Schema(verb) => verb.run(&terminal),

@@ -1,37 +1,31 @@
 //! The way of one deployment through this process: lease, record, listeners, strategy, verdict,
 //! and what is tidied up after it.
 
+mod telling;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use engine::{
-    Brief, Deployment, Event, Failure, Name, Observer, Purpose, Record, Timestamp, Verdict, World,
-    rollback_open,
+    Brief, Deployment, Event, Failure, Name, Observer, Purpose, Record, Resume, Timestamp, Verdict,
+    World, rollback_open,
 };
-use serde_json::json;
-use store::{Blob, Lease, LeaseError, NewDeployment, Store};
-use tokio::task::JoinHandle;
+use store::{Blob, Lease, LeaseError, NewDeployment};
 
 use crate::{
     assemble::System,
-    audit::Auditor,
     cli::Format,
-    display::{self, Display, Level},
+    display::{self, Display},
     exit,
-    interrupt::{Interrupt, Signals},
-    log::Log,
+    inbox::Inbox,
     notify::Notices,
     release::Found,
-    report::Problem,
+    report::{self, Problem},
     site::Site,
     system,
+    tenure::{LEASE_MS, Tenure},
     terminal::Terminal,
 };
 
-/// How long a lease lasts without being renewed: longer than any pause of a healthy process,
-/// short enough that nobody waits long for a dead one.
-const LEASE_MS: u64 = 15_000;
-/// How often it is renewed.
-const RENEWAL: Duration = Duration::from_secs(5);
 /// From one try to get the lease to the next.
 const KNOCK: Duration = Duration::from_millis(500);
 
@@ -55,6 +49,11 @@ pub(crate) struct Course<'a> {
 enum Way {
     /// From its beginning.
     Forward,
+    /// On from where its record ends; the verdict is what it had come to before.
+    On {
+        resume: Resume,
+        was: Option<Verdict>,
+    },
     /// Back, from its record.
     Back {
         records: Vec<Record>,
@@ -86,19 +85,42 @@ impl Course<'_> {
         self.conduct(system, brief, lease, Way::Forward).await
     }
 
+    /// Goes on with an open deployment where its record ends; `resume` says how, but for the
+    /// record. Gives back the exit code.
+    pub(crate) async fn go_on(
+        self,
+        system: System,
+        open: &store::Deployment,
+        resume: Resume,
+    ) -> Result<u8, Problem> {
+        system.ready().await?;
+        let (brief, lease) = self.reopen(&open.id, "resume").await?;
+        let resume = Resume {
+            records: self.site.store.records(&open.id).await?,
+            ..resume
+        };
+        let was = open.verdict.clone();
+        self.conduct(system, brief, lease, Way::On { resume, was })
+            .await
+    }
+
     /// Takes an open deployment back from its record. Gives back the exit code.
     pub(crate) async fn take_back(self, system: System, id: &str) -> Result<u8, Problem> {
         system.ready().await?;
-        let store = &self.site.store;
-        let brief = Arc::new(store.pinned(id).await?.brief);
-        let owner = self.site.owner("rollback");
-        let lease = store
-            .reopen_deployment(id, &owner, LEASE_MS, system::now())
-            .await?;
-        let records = store.records(id).await?;
-        let cause = display::taken_back_by(&owner.actor);
+        let (brief, lease) = self.reopen(id, "rollback").await?;
+        let records = self.site.store.records(id).await?;
+        let cause = display::taken_back_by(&lease.owner.actor);
         self.conduct(system, brief, lease, Way::Back { records, cause })
             .await
+    }
+
+    async fn reopen(&self, id: &str, purpose: &str) -> Result<(Arc<Brief>, Lease), Problem> {
+        let store = &self.site.store;
+        let brief = Arc::new(store.pinned(id).await?.brief);
+        let owner = self.site.owner(purpose);
+        let now = system::now();
+        let lease = store.reopen_deployment(id, &owner, LEASE_MS, now).await?;
+        Ok((brief, lease))
     }
 
     async fn conduct(
@@ -109,26 +131,27 @@ impl Course<'_> {
         way: Way,
     ) -> Result<u8, Problem> {
         let started = system::now();
-        let back = matches!(way, Way::Back { .. });
+        let (back, was) = match &way {
+            Way::Forward => (false, None),
+            Way::On { was, .. } => (false, was.clone()),
+            Way::Back { .. } => (true, None),
+        };
         let log = self.log(&brief, &lease.owner.actor);
         system.log_to(log.clone());
-        let renewal = renew(
-            self.site.store.clone(),
-            lease.clone(),
-            system.interrupt.clone(),
-        );
-        let display = Arc::new(Display::new(
-            &brief,
-            self.format,
-            self.terminal,
-            log.clone(),
-            started,
-        ));
+        let (store, interrupt) = (&self.site.store, system.interrupt.clone());
+        let tenure = Tenure::new(&lease);
+        let renewal = tenure
+            .clone()
+            .keep(store.clone(), lease.clone(), interrupt.clone());
+        let (inbox, following) = Inbox::open(store.clone(), &lease, &brief.id, interrupt).await?;
+        let (format, terminal) = (self.format, self.terminal);
+        let display = Display::new(&brief, format, terminal, log.clone(), started);
+        let display = Arc::new(display);
         let listening = self.listen(&system, &brief, display.clone(), log);
         let actor = lease.owner.actor.clone();
         let (notices, telling) =
             Notices::new(&brief, &actor, std::mem::take(&mut system.notifiers));
-        if !back {
+        if matches!(way, Way::Forward) {
             notices.started(started);
         }
         self.announce(&display, &brief, &way);
@@ -136,24 +159,34 @@ impl Course<'_> {
             display.clone(),
             notices.clone(),
             Arc::new(self.auditor(&brief, &actor)),
+            inbox.clone(),
         ]));
         let keep = self.site.contents().release.keep;
         let tidying = system.tidying(&brief, &lease, keep);
-        let (verdict, found) = self.act(&mut system, &brief, &lease, listeners, way).await;
+        let held = Held {
+            brief: &brief,
+            lease: &lease,
+            inbox,
+            tenure: tenure.clone(),
+        };
+        let (verdict, found) = self.act(&mut system, held, listeners, way).await;
         let mut asides = Vec::new();
-        if let (Verdict::Succeeded { .. }, Some(found)) = (&verdict, found) {
-            asides.extend(tidying.prune(&*self.site.store, &brief, &found).await);
+        if let (Verdict::Succeeded { .. }, Some(found), Ok(())) =
+            (&verdict, found, tenure.holds(system::now()))
+        {
+            asides.extend(tidying.prune(&**store, &brief, &found).await);
         }
+        following.end().await;
         renewal.abort();
         listening.abort();
-        self.site.store.flush().await?;
-        if !matches!(verdict, Verdict::Abandoned { .. }) {
-            self.site.store.release(&lease).await?;
-        }
+        self.let_go(&brief, &lease, &verdict, was.as_ref()).await?;
         asides.extend(display.cut_off());
         asides.extend(telling.end(notices).await);
         system.machines.close().await;
         display.close();
+        if let Verdict::Halted { halt } = &verdict {
+            return Err(report::halted(&brief.id, halt));
+        }
         self.conclude(&brief, &verdict, &asides, started);
         match verdict {
             // Taking it back was what was asked for, also where there was nothing to do for it.
@@ -162,76 +195,65 @@ impl Course<'_> {
         }
     }
 
+    /// Lets go of the lease. One that did not go on is what it was.
+    async fn let_go(
+        &self,
+        brief: &Brief,
+        lease: &Lease,
+        verdict: &Verdict,
+        was: Option<&Verdict>,
+    ) -> Result<(), Problem> {
+        let store = &self.site.store;
+        let flushed = store.flush().await;
+        if matches!(verdict, Verdict::Abandoned { .. }) {
+            // It lost the lease or the store, and says so.
+            return Ok(());
+        }
+        flushed?;
+        store.release(lease).await?;
+        if let (Verdict::Halted { .. }, Some(was)) = (verdict, was) {
+            let now = system::now();
+            store
+                .settle_deployment(&brief.id, was, &lease.owner, now)
+                .await?;
+        }
+        Ok(())
+    }
+
     async fn act(
         &self,
         system: &mut System,
-        brief: &Arc<Brief>,
-        lease: &Lease,
+        held: Held<'_>,
         listeners: Arc<dyn Observer>,
         way: Way,
     ) -> (Verdict, Option<World>) {
+        let Held {
+            brief,
+            lease,
+            inbox,
+            tenure,
+        } = held;
         let journal = self.site.store.journal(&brief.id, lease);
-        let executor = system.executor(brief, lease);
-        match way {
+        let executor = system.executor(brief, lease, inbox.clone(), tenure);
+        #[cfg(debug_assertions)]
+        let (executor, journal) = crate::crash::with_points(executor, journal);
+        let brief = brief.clone();
+        let mut deployment = match way {
             Way::Back { records, cause } => {
-                let brief = brief.clone();
                 let taken = rollback_open(brief, records, executor, journal, listeners, cause);
-                (taken.await, None)
+                return (taken.await, None);
             }
-            Way::Forward => {
-                let control = system.interrupt.clone();
-                let mut deployment =
-                    Deployment::new(brief.clone(), executor, journal, listeners, control);
-                let result = match deployment.begin().await {
-                    Ok(()) => system.strategy.run(brief, &mut deployment).await,
-                    Err(failure) => Err(failure),
-                };
-                let found = deployment.found().cloned();
-                (deployment.finish(result).await, found)
+            Way::Forward => Deployment::new(brief.clone(), executor, journal, listeners, inbox),
+            Way::On { resume, .. } => {
+                Deployment::resume(brief.clone(), resume, executor, journal, listeners, inbox)
             }
-        }
-    }
-
-    /// The first lines: what is about to happen, and what the operator may not expect of it.
-    fn announce(&self, display: &Display, brief: &Brief, way: &Way) {
-        let previous = brief.previous.as_ref().map(|previous| &previous.id);
-        let facts = json!({ "event": "began", "previous": previous });
-        display.opening(&self.opening(brief, way), &facts);
-        if matches!(way, Way::Back { .. }) {
-            return;
-        }
-        if self.purpose == Purpose::Deploy && previous == Some(&brief.release.id) {
-            let version = &brief.release.version;
-            display.line(&format!(
-                "  ! {version} is what runs already; it goes out to every target once more"
-            ));
-        }
-        if brief.rules.downtime && brief.previous.is_some() {
-            let warning = format!(
-                "  ! {} accepts a downtime while the targets change",
-                brief.strategy
-            );
-            display.line(&warning);
-        }
-    }
-
-    fn opening(&self, brief: &Brief, way: &Way) -> String {
-        let what = format!("{} {}", brief.application, brief.release.version);
-        match (way, brief.purpose) {
-            (Way::Back { .. }, _) => format!("taking back {what} in {}", brief.environment),
-            (_, Purpose::Deploy) => {
-                format!(
-                    "deploying {what} to {} with {}",
-                    brief.environment, brief.strategy
-                )
-            }
-            (_, Purpose::Rollback) => {
-                format!(
-                    "bringing {what} back to {} with {}",
-                    brief.environment, brief.strategy
-                )
-            }
-        }
+        };
+        let result = match deployment.begin().await {
+            Ok(()) => system.strategy.run(&brief, &mut deployment).await,
+            Err(failure) => Err(failure),
+        };
+        let found = deployment.found().cloned();
+        (deployment.finish(result).await, found)
     }
 
     /// Writes the deployment down and takes its lease; waits for it where the operator does.
@@ -277,93 +299,12 @@ impl Course<'_> {
             }
         }
     }
-
-    fn log(&self, brief: &Brief, actor: &str) -> Arc<Log> {
-        let terminal = (self.format == Format::Json).then_some(self.terminal);
-        let folder = self.site.state.join("logs");
-        Arc::new(Log::open(&folder, brief, actor, terminal))
-    }
-
-    /// Listens for whoever wants the deployment to end. Who does not wait for that is told how it
-    /// is taken back.
-    fn listen(
-        &self,
-        system: &System,
-        brief: &Brief,
-        display: Arc<Display>,
-        log: Arc<Log>,
-    ) -> JoinHandle<()> {
-        let Ok(signals) = Signals::new() else {
-            // Then a signal ends the process at once, and the record survives that.
-            return tokio::spawn(async {});
-        };
-        let (interrupt, terminal) = (system.interrupt.clone(), self.terminal);
-        let words = format!(
-            "stopped at once: deployment {id} stays as it is; `runtime rollback {id}` takes it back",
-            id = brief.id
-        );
-        let last_words = move || {
-            display.close();
-            log.write(
-                system::now(),
-                Level::Error,
-                &words,
-                &json!({ "event": "stopped" }),
-            );
-            terminal.aside(&words);
-        };
-        tokio::spawn(async move { interrupt.listen(signals, last_words).await })
-    }
-
-    fn auditor(&self, brief: &Brief, actor: &str) -> Auditor {
-        Auditor {
-            store: self.site.store.clone(),
-            deployment: brief.id.clone(),
-            application: brief.application.clone(),
-            environment: brief.environment.clone(),
-            actor: actor.to_owned(),
-        }
-    }
-
-    /// Says how it ended, what is left to do, and what went wrong beside it.
-    fn conclude(&self, brief: &Brief, verdict: &Verdict, asides: &[String], started: Timestamp) {
-        let took = display::duration(system::now().since_ms(started));
-        if self.format == Format::Human {
-            let what = format!("{} {}", brief.application, brief.release.version);
-            self.terminal
-                .line(&format!("{what} {} ({took})", display::closing(verdict)));
-            if let Verdict::Stuck { differences, .. } | Verdict::Frozen { differences, .. } =
-                verdict
-            {
-                for difference in differences {
-                    self.terminal.line(&format!("  - {difference}"));
-                }
-            }
-            self.terminal
-                .line(&format!("  `runtime show {}` has the record", brief.id));
-        }
-        for aside in asides {
-            self.terminal.aside(&format!("warning: {aside}"));
-        }
-    }
 }
 
-/// Renews the lease for as long as the deployment runs. Losing it ends the deployment: the record
-/// refuses the next effect.
-fn renew(store: Arc<dyn Store>, lease: Lease, interrupt: Arc<Interrupt>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let mut lease = lease;
-        loop {
-            tokio::time::sleep(RENEWAL).await;
-            match store.renew(&lease, LEASE_MS, system::now()).await {
-                Ok(renewed) => lease = renewed,
-                Err(LeaseError::Lost { holder, .. }) => {
-                    interrupt.ask(&holder, "the lease was taken");
-                    return;
-                }
-                // A store that is away for a moment is asked again at the next turn.
-                Err(_) => {}
-            }
-        }
-    })
+/// A deployment in the hands of this process.
+struct Held<'a> {
+    brief: &'a Arc<Brief>,
+    lease: &'a Lease,
+    inbox: Arc<Inbox>,
+    tenure: Arc<Tenure>,
 }

@@ -16,7 +16,7 @@ use engine::{Brief, Event, Observer, StepRule, Timestamp};
 use serde_json::{Value, json};
 
 pub(crate) use self::narration::{
-    Level, closing, count, describe, duration, percentage, taken_back_by,
+    Level, both_ways, closing, count, describe, duration, percentage, remedies, taken_back_by,
 };
 use self::{board::Board, narration::Sentence, view::View};
 use crate::{cli::Format, log::Log, terminal::Terminal};

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use engine::{Code, Control, Failure, Interruption};
+use engine::{Code, Failure, Interruption};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -36,6 +36,11 @@ impl Interrupt {
             }
             first
         });
+    }
+
+    /// Who asked, and why.
+    pub(crate) fn interruption(&self) -> Option<Interruption> {
+        self.sender.borrow().clone()
     }
 
     /// Ends once somebody asked, with the failure that a call under way then has.
@@ -95,11 +100,5 @@ impl Signals {
             _ = self.terminate.recv() => "the system asked the program to end",
             _ = hangup => "the terminal went away",
         }
-    }
-}
-
-impl Control for Interrupt {
-    fn interruption(&self) -> Option<Interruption> {
-        self.sender.borrow().clone()
     }
 }

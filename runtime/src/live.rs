@@ -8,6 +8,7 @@ mod fleet;
 mod health;
 mod steps;
 mod traffic;
+mod waits;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +28,7 @@ pub(crate) use self::{
 };
 use machines::Fence;
 
-use crate::{interrupt::Interrupt, release::Artifacts, system};
+use crate::{inbox::Inbox, release::Artifacts, system, tenure::Tenure};
 
 /// The longest that one call of a platform may take: uploads over slow lines.
 const PLATFORM_CALL: Duration = Duration::from_secs(15 * 60);
@@ -47,8 +48,10 @@ pub(crate) struct Live {
     pub(crate) checks: Vec<Check>,
     /// In the order of the configuration.
     pub(crate) steps: Vec<Step>,
-    /// Whether someone asked to stop.
-    pub(crate) interrupt: Arc<Interrupt>,
+    /// What people outside say.
+    pub(crate) inbox: Arc<Inbox>,
+    /// Until when this process may act.
+    pub(crate) tenure: Arc<Tenure>,
     /// What releases are made of.
     pub(crate) artifacts: Arc<Artifacts>,
     /// The release that goes out, until it is known that it can.
@@ -136,6 +139,10 @@ impl Executor for Live {
     }
 
     async fn execute(&mut self, effect: &Effect, call: &Call) -> Report {
+        // A process that was stopped for long wakes up wherever it was, also here.
+        if let Err(failure) = self.tenure.holds(system::now()) {
+            return Report::failed(failure);
+        }
         match effect {
             Effect::Observe => match self.observe().await {
                 Ok(world) => Report {
@@ -173,14 +180,18 @@ impl Executor for Live {
                 releases,
                 timeout_ms,
             } => self.await_healthy(releases, *timeout_ms, call).await,
-            Effect::Watch { until, .. } => self.wait(Some(*until), call, "passed").await,
-            Effect::Wait { until, .. } => self.wait(*until, call, "passed").await,
-            // Nobody outside can pause a deployment yet, so none is held.
-            Effect::Hold { .. } => Report::default(),
-            Effect::Approval { question, .. } => Report::failed(Failure::new(
-                Code::Invalid,
-                format!("nobody can approve in this version: {question}"),
-            )),
+            Effect::Watch { since, until, .. } => self.wait(*since, Some(*until), call).await,
+            Effect::Wait { since, until } => self.wait(*since, *until, call).await,
+            Effect::Hold { .. } => self.hold(call).await,
+            Effect::Approval {
+                question,
+                approvers,
+                since,
+                until,
+            } => {
+                self.approval(question, approvers, *since, *until, call)
+                    .await
+            }
             Effect::Step {
                 step,
                 point,

@@ -49,10 +49,18 @@ impl Log {
             .and_then(|()| File::options().create(true).append(true).open(path))
             .ok();
         Self {
+            file: file.map(Mutex::new),
+            ..Self::aside(brief, actor, terminal)
+        }
+    }
+
+    /// The lines of a deployment that another process runs, and keeps.
+    pub(crate) fn aside(brief: &Brief, actor: &str, terminal: Option<Terminal>) -> Self {
+        Self {
             deployment: brief.id.clone(),
             environment: brief.environment.clone(),
             subject: subject(brief, actor),
-            file: file.map(Mutex::new),
+            file: None,
             terminal,
         }
     }

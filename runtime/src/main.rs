@@ -8,11 +8,14 @@ mod audit;
 mod catalogue;
 mod cli;
 mod course;
+#[cfg(debug_assertions)]
+mod crash;
 mod diagnostics;
 mod display;
 mod download;
 mod exit;
 mod fleet;
+mod inbox;
 mod interrupt;
 mod live;
 mod log;
@@ -24,6 +27,7 @@ mod services;
 mod site;
 mod strategy;
 mod system;
+mod tenure;
 mod terminal;
 mod tidy;
 

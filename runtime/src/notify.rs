@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use configuration::Occasion;
-use engine::{Brief, Event, Failure, Observer, Timestamp, Verdict};
+use engine::{Brief, Effect, Event, Failure, Observer, Timestamp, Verdict};
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
 
@@ -99,6 +99,14 @@ impl Observer for Notices {
                 Occasion::Stage,
                 format!("{subject}: {stage}"),
                 json!({ "stage": stage }),
+            ),
+            Event::Waiting {
+                effect: Effect::Approval { question, .. },
+                until,
+            } => (
+                Occasion::ApprovalNeeded,
+                format!("{subject}: {question}"),
+                json!({ "question": question, "until": until.map(system::rfc3339) }),
             ),
             Event::Waiting { until, .. } => {
                 let until = until.map(system::rfc3339);

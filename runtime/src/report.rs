@@ -3,6 +3,7 @@
 
 use anstyle::{AnsiColor, Style};
 use configuration::{Configuration, Problems};
+use engine::Halt;
 use serde_json::{Value, json};
 use store::{LeaseError, StoreError};
 
@@ -135,9 +136,9 @@ impl From<LeaseError> for Problem {
                 );
                 let problem = Self::new(Reason::Locked, title);
                 match &held.owner.deployment {
-                    Some(deployment) => problem.hint(format!(
-                        "`runtime rollback {deployment}` waits until its lease ran out, and puts back what was before it"
-                    )),
+                    Some(deployment) => problem
+                        .hint(display::both_ways(deployment))
+                        .hint("each waits until its lease ran out"),
                     None => problem.hint(format!(
                         "its lease runs out in {}; `--wait 1m` waits for that",
                         display::duration(held.until.since_ms(system::now()))
@@ -159,9 +160,8 @@ impl From<LeaseError> for Problem {
                 let title = format!("deployment {deployment} was cut off and is not finished");
                 Self::new(Reason::Refused, title)
                     .cause("nothing was changed by this call")
-                    .hint(format!(
-                        "`runtime rollback {deployment}` puts back what was before it"
-                    ))
+                    .hint(display::both_ways(&deployment))
+                    .hint("`deploy --recover resume` or `--recover rollback` does that first")
             }
             LeaseError::Lost { scope, holder } => Self::new(
                 Reason::Stopped,
@@ -169,6 +169,44 @@ impl From<LeaseError> for Problem {
             ),
             LeaseError::Store(error) => error.into(),
         }
+    }
+}
+
+/// Why going on with a deployment stopped, and how it can go on.
+pub(crate) fn halted(id: &str, halt: &Halt) -> Problem {
+    let title = format!("deployment {id} does not go on; nothing was touched");
+    let problem = Problem::new(Reason::Stopped, title);
+    let back = format!("`runtime rollback {id}` takes it back");
+    match halt {
+        Halt::Differs {
+            sequence,
+            recorded,
+            asked,
+        } => problem
+            .cause("the strategy asks for something else than it did before")
+            .cause(format!("record {sequence} has  {recorded}"))
+            .cause(format!("now it asks for {asked}"))
+            .hint(back),
+        Halt::Drift { differences } => {
+            let problem = problem.cause("somebody changed something meanwhile:");
+            let told = |problem: Problem, each: &String| problem.cause(format!("- {each}"));
+            differences.iter().fold(problem, told).hint(format!(
+                "`runtime resume {id} --accept-drift` goes on from what stands there; {back}"
+            ))
+        }
+        Halt::Unrepeatable { sequence, step } => problem
+            .cause(format!(
+                "the step \"{step}\" was under way in record {sequence}, and may not be repeated"
+            ))
+            .hint("look whether it happened")
+            .hint(format!(
+                "`runtime resume {id} --step happened` goes on after it"
+            ))
+            .hint(format!("`runtime resume {id} --step again` runs it again"))
+            .hint(back),
+        Halt::Unreadable { failure } => problem
+            .cause(format!("what stands where could not be read: {failure}"))
+            .hint(format!("`runtime resume {id}` tries again; {back}")),
     }
 }
 

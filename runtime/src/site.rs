@@ -10,13 +10,15 @@ use std::{
 };
 
 use configuration::{Configuration, Contents, Overrides, Sources};
+use host::Secrets as _;
 use machines::Machines;
-use store::{Deployment, Filter, Owner, Scope, Sqlite, Store};
+use store::{Deployment, Filter, Owner, Pinned, Scope, Sqlite, Store};
 
 use crate::{
     cli::Chosen,
     fleet,
     report::{Problem, Reason},
+    services::SecretSources,
     system,
 };
 
@@ -83,7 +85,7 @@ pub(crate) struct Site {
     pub(crate) store: Arc<dyn Store>,
     /// Where targets, load balancers and steps are.
     pub(crate) machines: Arc<Machines>,
-    runtime: tokio::runtime::Runtime,
+    runtime: Arc<tokio::runtime::Runtime>,
 }
 
 impl Site {
@@ -96,39 +98,42 @@ impl Site {
     pub(crate) fn with(configuration: Configuration) -> Result<Self, Problem> {
         let folder = folder(&configuration);
         let contents = &configuration.contents;
-        if contents.state.url.is_some() {
-            let problem = configuration
-                .problem(
-                    "/state/url",
-                    "unsupported",
-                    "this version keeps its state in a file only",
-                )
-                .help("leave `url` and `password` out: the state then lies in `.runtime/state.db`");
-            return Err(crate::report::one(&configuration, problem));
-        }
         let state = match &contents.state.path {
             Some(path) => folder.join(path),
             None => folder.join(STATE),
         };
-        let store = Sqlite::open(state.join("state.db"))?;
-        let runtime = threads()?;
+        let runtime = Arc::new(threads()?);
+        let store = match &contents.state.url {
+            Some(url) => {
+                let password = runtime.block_on(password(contents, &folder))?;
+                store::open(url, password.as_deref())?
+            }
+            None => Arc::new(Sqlite::open(state.join("state.db"))?),
+        };
         Ok(Self {
             machines: Arc::new(fleet::machines(contents, &folder)),
             configuration: Arc::new(configuration),
             folder,
             state,
-            store: Arc::new(store),
+            store,
             runtime,
         })
     }
 
-    /// The same place with another configuration.
-    pub(crate) fn of(self, configuration: Configuration) -> Self {
-        Self {
+    /// The same place with the configuration that a deployment began with, whatever the file says
+    /// now; and what else it is pinned to.
+    pub(crate) fn pinned(&self, id: &str) -> Result<(Self, Pinned), Problem> {
+        let pinned = self.wait(self.store.pinned(id))?;
+        let configuration = from_canonical(&self.configuration.path, &pinned.configuration.bytes)?;
+        let site = Self {
             machines: Arc::new(fleet::machines(&configuration.contents, &self.folder)),
             configuration: Arc::new(configuration),
-            ..self
-        }
+            folder: self.folder.clone(),
+            state: self.state.clone(),
+            store: self.store.clone(),
+            runtime: self.runtime.clone(),
+        };
+        Ok((site, pinned))
     }
 
     /// Connects to the targets' machines, so that nothing waits for it later. What goes wrong is
@@ -199,8 +204,22 @@ impl Site {
     }
 }
 
+/// The database's password, where the configuration names one.
+async fn password(contents: &Contents, folder: &Path) -> Result<Option<String>, Problem> {
+    let Some(named) = &contents.state.password else {
+        return Ok(None);
+    };
+    let value = SecretSources::new(contents, folder)
+        .value(&named.secret)
+        .await;
+    value.map(Some).map_err(|failure| {
+        let title = "the password of the state's database cannot be had";
+        Problem::new(Reason::Refused, title).cause(failure)
+    })
+}
+
 /// The configuration that a deployment began with.
-pub(crate) fn from_canonical(path: &Path, canonical: &[u8]) -> Result<Configuration, Problem> {
+fn from_canonical(path: &Path, canonical: &[u8]) -> Result<Configuration, Problem> {
     let unreadable = |error: &dyn std::fmt::Display| {
         Problem::new(
             Reason::Refused,

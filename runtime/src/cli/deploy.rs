@@ -2,16 +2,18 @@
 
 use std::{io::Write, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use configuration::Overrides;
-use engine::Purpose;
+use engine::{Purpose, Resume};
+use store::State;
 
 use crate::{
     assemble::System,
     catalogue::{self, Catalogue},
-    cli::{Chosen, Format, Printing},
+    cli::{Chosen, Format, Printing, choice, resume, rollback},
     course::Course,
     display, exit, fleet,
+    past::Past,
     release::{self, Found},
     report::{self, Problem, Reason},
     site::{self, Site},
@@ -39,12 +41,24 @@ pub(crate) struct Deploy {
     /// Wait so long for another deployment to end
     #[arg(long, value_name = "TIME")]
     wait: Option<configuration::Duration>,
+    /// What to do first with an earlier deployment that was cut off
+    #[arg(long, value_enum, value_name = "WAY")]
+    recover: Option<Recovery>,
     /// Ask nothing
     #[arg(short, long)]
     yes: bool,
     /// A new release even where the same version and contents went out before
     #[arg(long)]
     new_release: bool,
+}
+
+/// What becomes of an earlier deployment that was cut off.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Recovery {
+    /// It is gone on with, to its end
+    Resume,
+    /// It is taken back
+    Rollback,
 }
 
 impl Deploy {
@@ -57,6 +71,11 @@ impl Deploy {
         let bystanders = fleet::bystanders(&configuration, &self.servers)?;
         let version = self.version(&configuration)?;
         let site = Site::with(configuration)?;
+        if let Some(recovery) = self.recover
+            && let Some(code) = self.recover(&site, recovery, terminal)?
+        {
+            return Ok(code);
+        }
         let asks = self.asks(terminal);
         if !asks {
             site.connect();
@@ -81,6 +100,35 @@ impl Deploy {
             let system = System::assemble(&site, catalogue, Some(&found)).await?;
             course.roll_out(system, found).await
         })
+    }
+
+    /// Brings an earlier deployment that was cut off to its end. Gives back the exit code where
+    /// that left it open.
+    fn recover(
+        &self,
+        site: &Site,
+        recovery: Recovery,
+        terminal: &Terminal,
+    ) -> Result<Option<u8>, Problem> {
+        let wait = self.wait.map_or(Duration::ZERO, Into::into);
+        let open = site.wait(choice::in_time(site, wait, terminal, async || {
+            let past = Past::of(site).await?;
+            let Some(last) = past.open().next() else {
+                return Ok(None);
+            };
+            choice::unattended(site, last).await?;
+            Ok((last.state == State::CutOff).then(|| last.clone()))
+        }))?;
+        let Some(open) = open else {
+            return Ok(None);
+        };
+        let format = self.printing.format;
+        let code = match recovery {
+            Recovery::Resume => resume::go_on(site, &open, Resume::default(), format, terminal)?,
+            Recovery::Rollback => rollback::undo(site, &open, format, terminal)?,
+        };
+        let over = matches!(code, exit::DONE | exit::LEFT_OUT | exit::ROLLED_BACK);
+        Ok((!over).then_some(code))
     }
 
     fn version(&self, configuration: &configuration::Configuration) -> Result<String, Problem> {

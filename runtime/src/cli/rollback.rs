@@ -1,9 +1,6 @@
 //! `runtime rollback`: takes an open deployment back, or brings an older release back.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use clap::Args;
 use engine::Purpose;
@@ -12,19 +9,14 @@ use store::{Deployment, KnownRelease, ReleaseQuery, State};
 use crate::{
     assemble::System,
     catalogue::{self, Catalogue},
-    cli::{Chosen, Printing},
+    cli::{Chosen, Format, Printing, choice},
     course::Course,
-    display, exit,
     past::Past,
     release::Found,
     report::{Problem, Reason},
-    site::{self, Site},
-    system,
+    site::Site,
     terminal::Terminal,
 };
-
-/// From one look at a deployment that runs to the next.
-const KNOCK: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 pub(crate) struct Rollback {
@@ -55,61 +47,22 @@ enum Way {
 impl Rollback {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
         let site = Site::open(&self.chosen)?;
-        let way = site.wait(self.way_in_time(&site, terminal))?;
-        let site = match &way {
-            Way::TakeBack(deployment) => site.pinned(&deployment.id)?,
-            Way::BringBack(_) => site,
-        };
-        let host = catalogue::host()?;
-        let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
-        let course = Course {
-            site: &site,
-            purpose: Purpose::Rollback,
-            bystanders: BTreeSet::new(),
-            wait: self.wait.map_or(Duration::ZERO, Into::into),
-            format: self.printing.format,
-            terminal: *terminal,
-        };
-        site.wait(async {
-            match way {
-                Way::TakeBack(deployment) => {
-                    let system = System::assemble(&site, catalogue, None).await?;
-                    course.take_back(system, &deployment.id).await
-                }
-                Way::BringBack(known) => {
-                    let found = Found::from(*known);
+        let wait = self.wait.map_or(Duration::ZERO, Into::into);
+        let look = async || self.way(&site).await;
+        let format = self.printing.format;
+        match site.wait(choice::in_time(&site, wait, terminal, look))? {
+            Way::TakeBack(deployment) => undo(&site, &deployment, format, terminal),
+            Way::BringBack(known) => {
+                let host = catalogue::host()?;
+                let loaded = Catalogue::load(&site.configuration, &site.folder, &host);
+                let catalogue = site.wait(loaded)?;
+                let found = Found::from(*known);
+                site.wait(async {
                     let system = System::assemble(&site, catalogue, Some(&found)).await?;
+                    let course = course(&site, wait, format, terminal);
                     course.roll_out(system, found).await
-                }
+                })
             }
-        })
-    }
-
-    /// Waits for a deployment that runs: as long as the operator does; and where its process is
-    /// gone, until its lease ran out.
-    async fn way_in_time(&self, site: &Site, terminal: &Terminal) -> Result<Way, Problem> {
-        let end = Instant::now() + self.wait.map_or(Duration::ZERO, Into::into);
-        let mut told = false;
-        loop {
-            let way = self.way(site).await;
-            if !matches!(&way, Err(problem) if problem.code() == exit::LOCKED) {
-                return way;
-            }
-            let held = site.store.holder(&site.scope()).await?;
-            let gone = held
-                .as_ref()
-                .is_some_and(|held| system::is_gone(&held.owner));
-            if !gone && Instant::now() >= end {
-                return way;
-            }
-            if let Some(held) = held.filter(|_| gone && !told) {
-                told = true;
-                let left = display::duration(held.until.since_ms(system::now()));
-                terminal.aside(&format!(
-                    "its process is gone; its lease runs out in {left}"
-                ));
-            }
-            tokio::time::sleep(KNOCK).await;
         }
     }
 
@@ -121,19 +74,16 @@ impl Rollback {
                 None => before_current(site, &past).await,
             };
         };
-        if let Some(deployment) = site.store.deployment(what, system::now()).await? {
-            if deployment.scope != site.scope() {
-                let title = format!("{} is a deployment of {}", deployment.id, deployment.scope);
-                return Err(Problem::new(Reason::Usage, title)
-                    .hint("name its configuration with `--config`"));
-            }
+        if let Some(deployment) = choice::named(site, what).await? {
             if !deployment.state.is_open() {
                 return before(site, &deployment).await;
             }
             return match past.after(&deployment) {
                 Some(later) if later.state == State::Running => take_back(site, later).await,
-                Some(later) => Err(passed(&deployment, later)),
-                None => take_back(site, &deployment).await,
+                _ => {
+                    choice::current(&past, &deployment)?;
+                    take_back(site, &deployment).await
+                }
             };
         }
         let query = ReleaseQuery::Version(what.clone());
@@ -152,36 +102,38 @@ impl Rollback {
     }
 }
 
-async fn take_back(site: &Site, deployment: &Deployment) -> Result<Way, Problem> {
-    if deployment.state != State::Running {
-        return Ok(Way::TakeBack(Box::new(deployment.clone())));
-    }
-    let held = site.store.holder(&site.scope()).await?;
-    let by = held.map_or_else(
-        || format!("{} on {}", deployment.actor, deployment.host),
-        |held| held.owner.to_string(),
-    );
-    let title = format!("deployment {} is running, by {by}", deployment.id);
-    Err(Problem::new(Reason::Locked, title)
-        .hint("end it there with Ctrl-C: it is then taken back; if that process is gone, wait until its lease ran out, or `runtime unlock --reason …`"))
+/// Takes back an open deployment that nobody works on. Gives back the exit code.
+pub(super) fn undo(
+    site: &Site,
+    deployment: &Deployment,
+    format: Format,
+    terminal: &Terminal,
+) -> Result<u8, Problem> {
+    // With the configuration that it began with, whatever the file says now.
+    let (site, _) = site.pinned(&deployment.id)?;
+    let host = catalogue::host()?;
+    let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
+    site.wait(async {
+        let system = System::assemble(&site, catalogue, None).await?;
+        let course = course(&site, Duration::ZERO, format, terminal);
+        course.take_back(system, &deployment.id).await
+    })
 }
 
-/// What stands there is no longer what this deployment left.
-fn passed(deployment: &Deployment, later: &Deployment) -> Problem {
-    let id = &later.id;
-    let title = format!(
-        "deployment {} of {} can no longer be taken back: {id} of {} came after it",
-        deployment.id, deployment.version, later.version,
-    );
-    Problem::new(Reason::Refused, title).hint(if later.state.is_open() {
-        format!("`runtime rollback {id}` takes that one back first")
-    } else {
-        format!(
-            "`runtime rollback` brings back the release before {}; `runtime rollback VERSION` \
-             another one",
-            later.version
-        )
-    })
+fn course<'a>(site: &'a Site, wait: Duration, format: Format, terminal: &Terminal) -> Course<'a> {
+    Course {
+        site,
+        purpose: Purpose::Rollback,
+        bystanders: BTreeSet::new(),
+        wait,
+        format,
+        terminal: *terminal,
+    }
+}
+
+async fn take_back(site: &Site, deployment: &Deployment) -> Result<Way, Problem> {
+    choice::unattended(site, deployment).await?;
+    Ok(Way::TakeBack(Box::new(deployment.clone())))
 }
 
 async fn before_current(site: &Site, past: &Past) -> Result<Way, Problem> {
@@ -224,16 +176,5 @@ async fn bring_back(site: &Site, id: &str) -> Result<Way, Problem> {
             Reason::Refused,
             format!("nothing is known any more of release {id}"),
         )),
-    }
-}
-
-// Kept beside its only use: a rollback of an open deployment runs with the configuration that the
-// deployment began with, whatever the file says now.
-impl Site {
-    fn pinned(self, id: &str) -> Result<Self, Problem> {
-        let pinned = self.wait(self.store.pinned(id))?;
-        let configuration =
-            site::from_canonical(&self.configuration.path, &pinned.configuration.bytes)?;
-        Ok(self.of(configuration))
     }
 }

@@ -11,7 +11,7 @@ use store::{Deployment, Filter, Held, State};
 use crate::{
     assemble::{self, System},
     catalogue::{self, Catalogue},
-    cli::{Chosen, Format, Printing, history},
+    cli::{Chosen, Format, Printing, follow, history},
     display, exit,
     past::Past,
     report::Problem,
@@ -26,12 +26,17 @@ pub(crate) struct Status {
     chosen: Chosen,
     #[command(flatten)]
     pub(super) printing: Printing,
+    /// Follow the deployment that is running until it ends, and end with its exit code
+    #[arg(short, long)]
+    watch: bool,
 }
 
 /// What was found.
 struct Picture {
     held: Option<Held>,
     open: Vec<Deployment>,
+    /// What the one that runs is doing, in words.
+    doing: Option<String>,
     last: Option<Deployment>,
     /// By target: the release that runs, or why that is not known.
     active: BTreeMap<Name, Result<Option<Name>, String>>,
@@ -41,6 +46,14 @@ struct Picture {
 impl Status {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
         let site = Site::open(&self.chosen)?;
+        if self.watch {
+            let past = site.wait(Past::of(&site))?;
+            let mut open = past.open();
+            if let Some(running) = open.find(|each| each.state == State::Running) {
+                let format = self.printing.format;
+                return site.wait(follow::follow(&site, running, format, terminal));
+            }
+        }
         let host = catalogue::host()?;
         let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
         let (system, picture) = site.wait(async {
@@ -81,6 +94,11 @@ async fn look(site: &Site, system: &System) -> Result<Picture, Problem> {
         None => None,
     };
     let past = Past::of(site).await?;
+    let running = past.open().find(|each| each.state == State::Running);
+    let doing = match running {
+        Some(running) => doing(site, &running.id).await?,
+        None => None,
+    };
     let last = Filter {
         limit: Some(1),
         ..site.filter()
@@ -92,14 +110,23 @@ async fn look(site: &Site, system: &System) -> Result<Picture, Problem> {
             .await?
             .filter(|held| held.is_live(now)),
         open: past.open().cloned().collect(),
+        doing,
         last: site.store.deployments(&last, now).await?.into_iter().next(),
         active,
         reading,
     })
 }
 
-fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
-    terminal.line(&site.scope().to_string());
+/// The last record of a deployment, where it is still under way.
+async fn doing(site: &Site, id: &str) -> Result<Option<String>, Problem> {
+    let steps = site.store.pinned(id).await?.brief.rules.steps;
+    let records = site.store.records(id).await?;
+    let last = records.last().filter(|last| last.outcome.is_none());
+    Ok(last.map(|last| display::describe(&last.intent, &steps)))
+}
+
+/// Who is at work, and what is open.
+fn print_deployments(picture: &Picture, terminal: &Terminal) {
     let gone = picture
         .held
         .as_ref()
@@ -120,7 +147,13 @@ fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
             open.id, open.version
         ));
         if picture.held.is_none() || gone {
-            terminal.line(&format!("    `runtime rollback {}` takes it back", open.id));
+            terminal.line(&format!("    {}", display::both_ways(&open.id)));
+        } else if let Some(doing) = picture
+            .doing
+            .as_ref()
+            .filter(|_| open.state == State::Running)
+        {
+            terminal.line(&format!("    under way: {doing}"));
         }
     }
     if let (Some(last), true) = (&picture.last, picture.open.is_empty()) {
@@ -132,6 +165,11 @@ fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
             system::readable(last.started),
         ));
     }
+}
+
+fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
+    terminal.line(&site.scope().to_string());
+    print_deployments(picture, terminal);
     terminal.line("");
     let rows: Vec<_> = system
         .targets()
@@ -240,6 +278,7 @@ fn as_json(site: &Site, system: &System, picture: &Picture) -> serde_json::Value
             "since": system::rfc3339(held.since),
             "until": system::rfc3339(held.until),
         })),
+        "under-way": picture.doing,
         "open": picture.open.iter().map(history::to_json).collect::<Vec<_>>(),
         "last": picture.last.as_ref().map(history::to_json),
         "targets": targets,

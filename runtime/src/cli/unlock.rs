@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::{
     cli::Chosen,
-    exit,
+    display, exit,
     report::{Problem, Reason},
     site::Site,
     system,
@@ -42,7 +42,8 @@ impl Unlock {
                 ));
                 if let Some(deployment) = held.owner.deployment {
                     terminal.line(&format!(
-                        "  deployment {deployment} may be half done: `runtime rollback {deployment}` takes it back"
+                        "  deployment {deployment} may be half done: {}",
+                        display::both_ways(&deployment)
                     ));
                 }
             }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use engine::{
-    Code, Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, Signal, StepRule,
-    Traffic, Verdict, Wish,
+    Approvers, Code, Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, Signal,
+    StepRule, Traffic, Verdict, Wish,
 };
 use serde_json::{Value, json};
 
@@ -79,15 +79,6 @@ pub(crate) fn tell(event: &Event<'_>, steps: &[StepRule]) -> Option<Sentence> {
             resumed(*records, drift),
             json!({ "records": records, "drift": drift }),
         ),
-        Event::Heeded(signal) => (Level::Warn, heeded(signal), json!({ "signal": signal })),
-        Event::Interrupted(interruption) => (
-            Level::Warn,
-            format!(
-                "asked to stop by {}: {}",
-                interruption.by, interruption.reason
-            ),
-            json!({ "by": interruption.by, "reason": interruption.reason }),
-        ),
         Event::Undoing { cause } => (
             Level::Error,
             "taking everything back".to_owned(),
@@ -108,6 +99,40 @@ pub(crate) fn tell(event: &Event<'_>, steps: &[StepRule]) -> Option<Sentence> {
             };
             (level, closing(verdict), facts::of_verdict(verdict))
         }
+        _ => return from_outside(event),
+    };
+    Some(Sentence {
+        level,
+        text,
+        context,
+    })
+}
+
+/// What has to do with people outside: what they are asked, and what they said.
+fn from_outside(event: &Event<'_>) -> Option<Sentence> {
+    let (level, text, context) = match event {
+        Event::Waiting {
+            effect:
+                Effect::Approval {
+                    question,
+                    approvers,
+                    ..
+                },
+            ..
+        } => (
+            Level::Warn,
+            asks(question, approvers),
+            json!({ "question": question, "approvers": approvers }),
+        ),
+        Event::Heeded(signal) => (Level::Warn, heeded(signal), json!({ "signal": signal })),
+        Event::Interrupted(interruption) => (
+            Level::Warn,
+            format!(
+                "asked to stop by {}: {}",
+                interruption.by, interruption.reason
+            ),
+            json!({ "by": interruption.by, "reason": interruption.reason }),
+        ),
         _ => return None,
     };
     Some(Sentence {
@@ -167,6 +192,28 @@ pub(crate) fn closing(verdict: &Verdict) -> String {
     }
 }
 
+/// What is not as it was at the end of a deployment, and the commands that go on from there.
+pub(crate) fn remedies(id: &str, verdict: &Verdict) -> Vec<String> {
+    let (differences, ways): (&[String], _) = match verdict {
+        Verdict::Stuck { differences, .. } => (
+            differences,
+            format!("`runtime retry {id}` tries to take it back again"),
+        ),
+        Verdict::Frozen { differences, .. } => (differences, both_ways(id)),
+        Verdict::Abandoned { .. } => (&[], both_ways(id)),
+        _ => return Vec::new(),
+    };
+    let differences = differences
+        .iter()
+        .map(|difference| format!("- {difference}"));
+    differences.chain([ways]).collect()
+}
+
+/// The two ways on from a deployment that stands still.
+pub(crate) fn both_ways(id: &str) -> String {
+    format!("`runtime resume {id}` goes on with it, `runtime rollback {id}` takes it back")
+}
+
 fn resumed(records: u64, drift: &[String]) -> String {
     let mut text = format!("goes on after record {records}");
     if !drift.is_empty() {
@@ -177,6 +224,18 @@ fn resumed(records: u64, drift: &[String]) -> String {
         );
     }
     text
+}
+
+fn asks(question: &str, approvers: &Approvers) -> String {
+    let by: Vec<&str> = approvers.by.iter().map(String::as_str).collect();
+    let needed = match approvers.needed {
+        0 | 1 => String::new(),
+        needed => format!("{needed} of "),
+    };
+    format!(
+        "{question} `runtime approve` or `runtime reject`, by {needed}{}",
+        by.join(", ")
+    )
 }
 
 fn heeded(signal: &Signal) -> String {

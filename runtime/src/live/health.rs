@@ -2,16 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use engine::{Call, Code, Failure, Name, Release, Report, Target, Timestamp};
+use engine::{Call, Code, Failure, Name, Release, Report, Target};
 use futures::future;
 use host::HealthStatus;
-use serde_json::json;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::{
-    live::{Live, Subject},
-    system,
-};
+use crate::live::{Live, Subject};
 
 /// One of the operator's health checks.
 pub(crate) struct Check {
@@ -49,7 +45,7 @@ impl Live {
         let all = future::join_all(proofs);
         let results = tokio::select! {
             results = all => results,
-            interruption = self.interrupt.asked(), if !call.undoing => {
+            interruption = self.inbox.asked(), if !call.undoing => {
                 return Report::failed(interruption);
             }
         };
@@ -76,29 +72,8 @@ impl Live {
         future::try_join_all(proofs).await.map(drop)
     }
 
-    /// Waits until the end, and checks the monitored targets all the while.
-    pub(super) async fn wait(&self, until: Option<Timestamp>, call: &Call, kind: &str) -> Report {
-        let end = async {
-            match until {
-                Some(until) => sleep(Duration::from_millis(until.since_ms(system::now()))).await,
-                None => future::pending().await,
-            }
-        };
-        let report = Report {
-            value: json!({ "kind": kind }),
-            ..Report::default()
-        };
-        tokio::select! {
-            () = end => report,
-            (name, failure) = self.first_ill(call) => {
-                Report { failed: BTreeMap::from([(name, failure)]), ..report }
-            }
-            interruption = self.interrupt.asked(), if !call.undoing => Report::failed(interruption),
-        }
-    }
-
     /// Checks the monitored targets until one of them is no longer well.
-    async fn first_ill(&self, call: &Call) -> (Name, Failure) {
+    pub(super) async fn first_ill(&self, call: &Call) -> (Name, Failure) {
         let mut watches = Vec::new();
         for (name, release) in &call.monitored {
             let (Ok(target), Ok(release)) =

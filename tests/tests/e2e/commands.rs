@@ -7,7 +7,7 @@ use tests::{Fleet, Ran, World, process, wait};
 
 use crate::scene::{CANARY, LIMITS, THREE};
 
-const VERBS: [&[&str]; 18] = [
+const VERBS: [&[&str]; 26] = [
     &[],
     &["init"],
     &["validate"],
@@ -17,6 +17,14 @@ const VERBS: [&[&str]; 18] = [
     &["show"],
     &["audit"],
     &["rollback"],
+    &["resume"],
+    &["retry"],
+    &["pause"],
+    &["continue"],
+    &["promote"],
+    &["abort"],
+    &["approve"],
+    &["reject"],
     &["unlock"],
     &["plugin"],
     &["plugin", "list"],

@@ -10,11 +10,15 @@
 mod artifacts;
 mod bad_releases;
 mod commands;
+mod control;
+mod crashes;
+mod database;
 mod guests;
 mod instruments;
 mod interrupted;
 mod locked;
 mod nginx;
+mod resumed;
 mod rollback;
 mod scene;
 mod secrets;

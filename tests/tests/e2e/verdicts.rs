@@ -88,6 +88,7 @@ fn a_way_back_that_does_not_work_is_stuck_and_says_where() {
     let played = play(&world, &fleet, Mix::ALL, &deploy("2.0"));
     played.nobody_noticed();
     let ran = played.ran.expect(7).says("stuck").says("one");
+    let ran = ran.says("`runtime retry ");
     println!("{ran}");
     // What is not well stays out of the traffic.
     let targets = status(&world)["targets"].clone();
@@ -107,7 +108,8 @@ fn a_way_back_that_does_not_work_is_stuck_and_says_where() {
     fs::remove_file(current.join("BEHAVIOUR")).unwrap();
     let _mended = restart_by_hand(&fleet, "one");
     let load = Load::on(&fleet.balancer);
-    world.run(&["rollback", "--yes"]).expect(0);
+    world.run(&["retry", "--reason", "mended"]).expect(0);
+    let _ = world.run(&["retry"]).expect(4);
     let counted = load.end();
     assert_eq!(counted.failures().len(), 0, "{counted}");
     fleet.all_on("1.0");
