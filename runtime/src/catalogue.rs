@@ -153,13 +153,21 @@ impl Catalogue {
                 Err(problem) => problems.push(problem),
             }
         }
+        let loaded = host.load_all(sources).await;
+        // Each plugin is asked about its settings beside the others.
+        let checks = places.iter().zip(&loaded).map(|((_, section, _), loaded)| {
+            let (plugin, settings) = (loaded.as_ref().ok()?.clone(), section.settings.clone());
+            Some(tokio::spawn(async move { plugin.check(&settings).await }))
+        });
+        let checks: Vec<_> = checks.collect();
         let mut used = Vec::new();
-        for ((kind, section, wasm), loaded) in places.into_iter().zip(host.load_all(sources).await)
+        for (((kind, section, wasm), loaded), checked) in places.into_iter().zip(loaded).zip(checks)
         {
             let label = format!("{} `{}`", kind.as_str(), section.name);
             match loaded {
                 Ok(plugin) => {
-                    problems.extend(check(configuration, section, &plugin, &label).await);
+                    let found = check(configuration, section, &plugin, checked, &label).await;
+                    problems.extend(found);
                     used.push(Used {
                         kind,
                         pointer: section.pointer.clone(),
@@ -344,10 +352,14 @@ fn unknown(
     ))
 }
 
+/// What a plugin says of its settings.
+type Checked = tokio::task::JoinHandle<Result<Vec<host::SettingsProblem>, engine::Failure>>;
+
 async fn check(
     configuration: &Configuration,
     section: &PluginUse,
     plugin: &Plugin,
+    checked: Option<Checked>,
     label: &str,
 ) -> Vec<configuration::Problem> {
     let by = format!("{label} {}", plugin.version());
@@ -356,7 +368,15 @@ async fn check(
     if !problems.is_empty() {
         return problems;
     }
-    match plugin.check(&section.settings).await {
+    let checked = match checked {
+        Some(checked) => checked.await.ok(),
+        None => None,
+    };
+    let checked = match checked {
+        Some(checked) => checked,
+        None => plugin.check(&section.settings).await,
+    };
+    match checked {
         Ok(found) => {
             let place = |problem: host::SettingsProblem| {
                 configuration.problem_at(section, &problem.pointer, &problem.message, &by)

@@ -42,12 +42,24 @@ impl From<KnownRelease> for Found {
     }
 }
 
+/// An artifact that is being looked through.
+pub(crate) type Opening = tokio::task::JoinHandle<Result<Artifact, ArtifactError>>;
+
+/// Begins to look through the artifact of a version, where it is here already: that takes its
+/// time, and nothing else needs to wait for it.
+pub(crate) fn begin(site: &Site, version: &str) -> Option<Opening> {
+    let artifact = site.contents().release.artifact.replace(VERSION, version);
+    let place = download::place(&site.folder, &site.state, &artifact);
+    (!download::is_address(&artifact)).then(|| site.spawn(open(place)))
+}
+
 /// Finds the artifact of a version, which the platforms of `catalogue` can use. The same version
 /// and contents are the same release, unless `anew`.
 pub(crate) async fn find(
     site: &Site,
     catalogue: &Catalogue,
     version: &str,
+    opening: Option<Opening>,
     anew: bool,
 ) -> Result<Found, Problem> {
     let contents = site.contents();
@@ -57,8 +69,14 @@ pub(crate) async fn find(
     if download::is_address(&artifact) {
         download::fetch(&artifact, &place).await?;
     }
-    let opened = open(place)
-        .await
+    let opened = match opening {
+        Some(opening) => match opening.await {
+            Ok(opened) => opened,
+            Err(_) => open(place).await,
+        },
+        None => open(place).await,
+    };
+    let opened = opened
         .and_then(|artifact| match catalogue.unpacks(&contents.platform) {
             true => artifact.unpackable().map(|()| artifact),
             false => Ok(artifact),

@@ -195,6 +195,14 @@ impl Site {
         }
     }
 
+    /// Has something done beside everything else.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(work)
+    }
+
     /// Waits for something that may take its time.
     pub(crate) fn wait<T, E: Into<Problem>>(
         &self,

@@ -81,8 +81,15 @@ impl Deploy {
             site.connect();
         }
         let host = catalogue::host()?;
+        let opening = release::begin(&site, &version);
         let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
-        let found = site.wait(release::find(&site, &catalogue, &version, self.new_release))?;
+        let found = site.wait(release::find(
+            &site,
+            &catalogue,
+            &version,
+            opening,
+            self.new_release,
+        ))?;
         let concerned = site.contents().targets.len() - bystanders.len();
         if asks && !self.agreed(&site, &found, concerned, terminal) {
             terminal.line("nothing was deployed");

@@ -109,7 +109,7 @@ fn first_operation(world: &World) -> (Duration, Duration) {
     let lines = BufReader::new(deploying.stdout.take().unwrap()).lines();
     let mut seen = None;
     for line in lines.map_while(Result::ok) {
-        if seen.is_none() && line.contains("\"intent\"") {
+        if seen.is_none() && line.contains(r#""event":"started""#) {
             seen = Some((begin.elapsed(), cpu_time(&deploying)));
         }
     }
