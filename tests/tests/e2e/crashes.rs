@@ -5,9 +5,14 @@
 use serde_json::Value;
 use tests::{Fleet, Load, Mix, Ran, Running, World};
 
-use crate::scene::{behind_the_proxy, deploy, shown, status};
+use crate::{
+    nginx::behind_nginx,
+    scene::{THREE, behind_the_proxy, deploy, shown, status},
+};
 
 const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
+
+const CANARY: &str = "\n[strategy]\nuse = \"canary\"\nstages = [50]\nsoak = \"500ms\"\n";
 
 const TWO: &[(&str, &str)] = &[("one", "all"), ("two", "all")];
 
@@ -48,66 +53,74 @@ fn traffic(world: &World) -> Vec<[Value; 3]> {
     targets.as_array().unwrap().iter().map(part).collect()
 }
 
-/// Dies at each of every `step` points of a deployment; `then` brings it to its end. Gives back how
-/// many points there were, at least.
-fn at_points(step: usize, then: impl Fn(&World, &Fleet, u32, &str, &str)) -> u32 {
+/// Two targets behind the proxy, with 2.0 on both.
+fn rolling() -> (World, Fleet) {
     let (world, fleet) = behind_the_proxy(TWO, ROLLING);
     world.release("2.0");
     world.deploy("2.0", 0);
-    let load = Load::of(Mix::ALL, &fleet.balancer);
+    (world, fleet)
+}
+
+/// Dies at each of every `step` points of a deployment, while clients of these habits use the
+/// application; `then` brings it to its end. None of their requests fails.
+fn at_points(
+    (world, fleet): (&World, &Fleet),
+    mix: Mix,
+    step: usize,
+    then: impl Fn(u32, &str, &str),
+) {
+    let load = Load::of(mix, &fleet.balancer);
     for point in (1..POINTS_MAX).step_by(step) {
         let now = fleet.versions()["one"].clone().unwrap();
         let (from, to) = match now.as_str() {
             "1.0" => ("1.0", "2.0"),
             _ => ("2.0", "1.0"),
         };
-        let ran = crash_at(&world, point, &deploy(to));
+        let ran = crash_at(world, point, &deploy(to));
         if ran.signal() != Some(9) {
             let _ = ran.expect(0);
             let counted = load.end();
             println!("{point} points\n{counted}");
             assert_eq!(counted.failures().len(), 0, "{counted}");
-            return point - 1;
+            assert!(point > 20, "{point}");
+            return;
         }
         let _ = world.run(&["unlock", "--reason", "it is gone"]).expect(0);
-        then(&world, &fleet, point, from, to);
+        then(point, from, to);
     }
     panic!("a deployment with more than {POINTS_MAX} points");
 }
 
+/// Goes on with the last deployment, unless it died with its verdict written.
+fn goes_on(world: &World, fleet: &Fleet, point: u32, to: &str) {
+    if shown(world)["state"] != "succeeded" {
+        let resumed = world.run(&["resume"]);
+        assert_eq!(resumed.code(), Some(0), "point {point}\n{resumed}");
+    }
+    fleet.all_on(to);
+}
+
 #[test]
 fn it_goes_on_from_every_point() {
-    let (wanted, uncut) = {
-        let (world, _) = behind_the_proxy(TWO, ROLLING);
-        world.release("2.0");
-        world.deploy("2.0", 0);
-        (traffic(&world), calls(&world))
-    };
-    let points = at_points(1, |world, fleet, point, _, to| {
-        // It may have died with the verdict written.
-        if shown(world)["state"] != "succeeded" {
-            let resumed = world.run(&["resume"]);
-            assert_eq!(resumed.code(), Some(0), "point {point}\n{resumed}");
-        }
-        fleet.all_on(to);
-        assert_eq!(traffic(world), wanted, "point {point}");
-        let calls = calls(world);
+    let (world, fleet) = rolling();
+    let (wanted, uncut) = (traffic(&world), calls(&world));
+    at_points((&world, &fleet), Mix::ALL, 1, |point, _, to| {
+        goes_on(&world, &fleet, point, to);
+        assert_eq!(traffic(&world), wanted, "point {point}");
+        let calls = calls(&world);
         assert_eq!(calls.len(), uncut.len(), "point {point}: {calls:?}");
         for ((call, well), (wanted, was)) in calls.iter().zip(&uncut) {
-            assert_eq!(
-                (&call["call"], well),
-                (&wanted["call"], was),
-                "point {point}"
-            );
+            let (call, wanted) = (&call["call"], &wanted["call"]);
+            assert_eq!((call, well), (wanted, was), "point {point}");
         }
     });
-    assert!(points > 20, "{points}");
 }
 
 #[test]
 fn it_is_taken_back_from_every_point() {
-    let points = at_points(1, |world, fleet, point, from, to| {
-        if shown(world)["state"] == "succeeded" {
+    let (world, fleet) = rolling();
+    at_points((&world, &fleet), Mix::ALL, 1, |point, from, to| {
+        if shown(&world)["state"] == "succeeded" {
             fleet.all_on(to);
             return;
         }
@@ -115,24 +128,36 @@ fn it_is_taken_back_from_every_point() {
         assert_eq!(back.code(), Some(0), "point {point}\n{back}");
         fleet.all_on(from);
     });
-    assert!(points > 20, "{points}");
 }
 
 #[test]
 fn it_goes_on_though_it_dies_again_meanwhile() {
-    let points = at_points(3, |world, fleet, point, _, to| {
-        if shown(world)["state"] == "succeeded" {
-            return fleet.all_on(to);
+    let (world, fleet) = rolling();
+    at_points((&world, &fleet), Mix::ALL, 3, |point, _, to| {
+        if shown(&world)["state"] != "succeeded" {
+            let again = crash_at(&world, 1 + point % 8, &["resume"]);
+            if again.signal() == Some(9) {
+                let _ = world.run(&["unlock", "--reason", "it is gone"]).expect(0);
+            }
         }
-        let again = crash_at(world, 1 + point % 8, &["resume"]);
-        if again.signal() == Some(9) {
-            let _ = world.run(&["unlock", "--reason", "it is gone"]).expect(0);
-        }
-        if shown(world)["state"] != "succeeded" {
-            let resumed = world.run(&["resume"]);
-            assert_eq!(resumed.code(), Some(0), "point {point}\n{again}{resumed}");
-        }
-        fleet.all_on(to);
+        goes_on(&world, &fleet, point, to);
     });
-    assert!(points > 20, "{points}");
+}
+
+#[test]
+fn a_canary_goes_on() {
+    let (world, fleet) = behind_the_proxy(THREE, CANARY);
+    world.release("2.0");
+    at_points((&world, &fleet), Mix::ALL, 4, |point, _, to| {
+        goes_on(&world, &fleet, point, to);
+    });
+}
+
+#[test]
+fn behind_nginx_it_goes_on() {
+    let (world, fleet, _nginx) = behind_nginx(ROLLING);
+    world.release("2.0");
+    at_points((&world, &fleet), Mix::CAREFUL, 4, |point, _, to| {
+        goes_on(&world, &fleet, point, to);
+    });
 }

@@ -6,7 +6,7 @@ use tests::{Fleet, Hosts, Load, Mix, Nginx, World, load::Kind, record};
 
 use crate::scene::{CANARY, LIMITS, THREE, deploy, play, shown};
 
-fn behind_nginx(strategy: &str) -> (World, Fleet, Nginx) {
+pub(crate) fn behind_nginx(strategy: &str) -> (World, Fleet, Nginx) {
     let world = World::new();
     let fleet = Fleet::new(&world, THREE);
     let nginx = Nginx::start(&world, &fleet.balancer);
