@@ -1,5 +1,7 @@
 //! From a checked configuration to a running system: the only place that knows every part.
 
+mod rules;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -7,10 +9,7 @@ use std::{
 };
 
 use configuration::{Contents, HERE, Location, PluginUse};
-use engine::{
-    Approvers, BalancerTraits, Brief, Count, Executor, Failure, Health, Name, Point, Purpose,
-    Release, Rules, StepRule, Target,
-};
+use engine::{BalancerTraits, Brief, Executor, Failure, Name, Purpose, Release, Target};
 use host::{Assignment, Services, Worker};
 use machines::{Fence, Machine, Machines};
 use store::{Blob, KnownRelease, Lease, PluginPin, ReleaseQuery};
@@ -164,42 +163,6 @@ impl System {
             settings: contents.strategy.settings.clone(),
             rules: self.rules(contents),
         })
-    }
-
-    fn rules(&self, contents: &Contents) -> Rules {
-        let limits = &contents.limits;
-        let step = |step: &configuration::Step| StepRule {
-            name: step.name.clone(),
-            at: point(step.at),
-            each: step.each,
-            irreversible: step.irreversible,
-            repeat: step.repeat,
-        };
-        let mut idle: BTreeSet<Name> = limits
-            .idle
-            .iter()
-            .map(|name| name.as_str().into())
-            .collect();
-        idle.extend(self.strategy.idle_groups());
-        Rules {
-            minimum_serving: limits.minimum_serving.map(count),
-            tolerate: count(limits.tolerate),
-            drain_ms: limits.drain.as_ms(),
-            downtime: limits.downtime || self.strategy.accepts_downtime(),
-            idle,
-            health: Health {
-                unchecked: limits.unchecked,
-                timeout_ms: limits.health_timeout.as_ms(),
-            },
-            automatic_rollback: contents.rollback.automatic,
-            approvers: Approvers {
-                by: contents.approvals.by.iter().cloned().collect(),
-                needed: contents.approvals.needed,
-            },
-            steps: contents.steps.iter().map(step).collect(),
-            balancer: self.balancer.as_ref().map(|(_, traits)| traits.clone()),
-            platform: self.platform_traits.clone(),
-        }
     }
 
     /// Whether every secret is there that a change, or taking it back, may need: known before
@@ -582,25 +545,6 @@ fn unusable(failure: Failure) -> Problem {
         "a driver cannot say what it can do; nothing was deployed",
     )
     .cause(failure)
-}
-
-fn count(count: configuration::Count) -> Count {
-    match count {
-        configuration::Count::Number(number) => Count::Number(number),
-        configuration::Count::Percent(percent) => Count::Percent(percent),
-    }
-}
-
-fn point(point: configuration::Point) -> Point {
-    match point {
-        configuration::Point::BeforeDeploy => Point::BeforeDeploy,
-        configuration::Point::BeforeActivate => Point::BeforeActivate,
-        configuration::Point::BeforeTraffic => Point::BeforeTraffic,
-        configuration::Point::AfterTraffic => Point::AfterTraffic,
-        configuration::Point::AfterDeploy => Point::AfterDeploy,
-        configuration::Point::BeforeRollback => Point::BeforeRollback,
-        configuration::Point::AfterRollback => Point::AfterRollback,
-    }
 }
 
 /// The last digits of a process's number and the artifact's digest: two deployments that begin

@@ -28,6 +28,8 @@ use crate::{
 
 /// From one try to get the lease to the next.
 const KNOCK: Duration = Duration::from_millis(500);
+/// How long a process that has no say any more tries to keep what it has for the audit.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How a deployment is run.
 pub(crate) struct Course<'a> {
@@ -176,7 +178,10 @@ impl Course<'_> {
         {
             asides.extend(tidying.prune(&**store, &brief, &found).await);
         }
-        following.end().await;
+        match verdict {
+            Verdict::Abandoned { .. } => following.abandon(),
+            _ => following.end().await,
+        }
         renewal.abort();
         listening.abort();
         self.let_go(&brief, &lease, &verdict, was.as_ref()).await?;
@@ -204,12 +209,12 @@ impl Course<'_> {
         was: Option<&Verdict>,
     ) -> Result<(), Problem> {
         let store = &self.site.store;
-        let flushed = store.flush().await;
         if matches!(verdict, Verdict::Abandoned { .. }) {
-            // It lost the lease or the store, and says so.
+            // It lost the lease, or the store, and nobody waits for that once more.
+            let _gone = tokio::time::timeout(FAREWELL, store.flush()).await;
             return Ok(());
         }
-        flushed?;
+        store.flush().await?;
         store.release(lease).await?;
         if let (Verdict::Halted { .. }, Some(was)) = (verdict, was) {
             let now = system::now();

@@ -172,6 +172,11 @@ impl Following {
         let _ended = self.stop.send(());
         let _ended = self.task.await;
     }
+
+    /// Ends it at once: what is to be spent is the next process's.
+    pub(crate) fn abandon(self) {
+        self.task.abort();
+    }
 }
 
 impl Place {

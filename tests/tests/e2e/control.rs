@@ -157,8 +157,12 @@ fn what_was_said_while_nobody_listened_counts_once_it_goes_on() {
     let (world, fleet) = behind_the_proxy(THREE, CANARY);
     let deploying = begun(&world, "25 %");
     under_way(&world, "wait");
+    let mut watching = world.start(&["status", "--watch"]);
+    watching.until_printed("25 %");
     deploying.signal(Signal::KILL);
     assert_eq!(deploying.wait().signal(), Some(9));
+    let watched = watching.wait().expect(6);
+    let _ = watched.says("was cut off").says("`runtime resume ");
     let _ = world.run(&["unlock", "--reason", "it is gone"]).expect(0);
     let _ = world.run(&["abort"]).expect(4).says("nobody works on");
     let _ = world

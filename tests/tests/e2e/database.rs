@@ -76,3 +76,29 @@ fn killed_in_one_folder_it_goes_on_in_another() {
     assert_eq!(counted.failures().len(), 0, "{counted}\n{resumed}");
     assert_eq!(shown(&world)["state"], "succeeded");
 }
+
+#[test]
+fn whose_database_is_gone_does_nothing_further() {
+    let postgres = Postgres::start();
+    let world = World::new();
+    let fleet = Fleet::new(&world, THREE);
+    let state = format!("\n[state]\nurl = \"{}\"\n", postgres.url());
+    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, CANARY, &state]);
+    world.release("1.0");
+    world.deploy("1.0", 0);
+    world.release("2.0");
+    let mut deploying = world.start(&deploy("2.0"));
+    deploying.until_printed("25 %");
+    under_way(&world, "wait");
+    let there = fleet.versions();
+    drop(postgres);
+    // It waits for what is left, tries to write that down for a while, and gives up.
+    let ended = deploying.wait().expect(6);
+    println!("{ended}");
+    ended
+        .says("was abandoned by this process")
+        .says("`runtime resume ");
+    assert_eq!(fleet.versions(), there);
+    let refused = world.run(&["status"]).expect(4);
+    println!("{refused}");
+}

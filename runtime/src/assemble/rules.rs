@@ -1,0 +1,65 @@
+//! The operator's rules in the engine's words: what it refuses, when steps run, who approves.
+
+use std::collections::BTreeSet;
+
+use configuration::Contents;
+use engine::{Approvers, Count, Health, Name, Point, Rules, StepRule};
+
+use super::System;
+
+impl System {
+    pub(super) fn rules(&self, contents: &Contents) -> Rules {
+        let limits = &contents.limits;
+        let step = |step: &configuration::Step| StepRule {
+            name: step.name.clone(),
+            at: point(step.at),
+            each: step.each,
+            irreversible: step.irreversible,
+            repeat: step.repeat,
+        };
+        let mut idle: BTreeSet<Name> = limits
+            .idle
+            .iter()
+            .map(|name| name.as_str().into())
+            .collect();
+        idle.extend(self.strategy.idle_groups());
+        Rules {
+            minimum_serving: limits.minimum_serving.map(count),
+            tolerate: count(limits.tolerate),
+            drain_ms: limits.drain.as_ms(),
+            downtime: limits.downtime || self.strategy.accepts_downtime(),
+            idle,
+            health: Health {
+                unchecked: limits.unchecked,
+                timeout_ms: limits.health_timeout.as_ms(),
+            },
+            automatic_rollback: contents.rollback.automatic,
+            approvers: Approvers {
+                by: contents.approvals.by.iter().cloned().collect(),
+                needed: contents.approvals.needed,
+            },
+            steps: contents.steps.iter().map(step).collect(),
+            balancer: self.balancer.as_ref().map(|(_, traits)| traits.clone()),
+            platform: self.platform_traits.clone(),
+        }
+    }
+}
+
+fn count(count: configuration::Count) -> Count {
+    match count {
+        configuration::Count::Number(number) => Count::Number(number),
+        configuration::Count::Percent(percent) => Count::Percent(percent),
+    }
+}
+
+fn point(point: configuration::Point) -> Point {
+    match point {
+        configuration::Point::BeforeDeploy => Point::BeforeDeploy,
+        configuration::Point::BeforeActivate => Point::BeforeActivate,
+        configuration::Point::BeforeTraffic => Point::BeforeTraffic,
+        configuration::Point::AfterTraffic => Point::AfterTraffic,
+        configuration::Point::AfterDeploy => Point::AfterDeploy,
+        configuration::Point::BeforeRollback => Point::BeforeRollback,
+        configuration::Point::AfterRollback => Point::AfterRollback,
+    }
+}
