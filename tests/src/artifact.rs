@@ -20,6 +20,10 @@ pub fn directory(
     let release = folder.join(format!("hello-{version}"));
     fs::create_dir_all(release.join("bin"))?;
     let program = release.join("bin/hello");
+    // A copy onto a link that is there already would empty what both are.
+    if program.exists() {
+        fs::remove_file(&program)?;
+    }
     // A link costs nothing; between two file systems there is none.
     if fs::hard_link(hello, &program).is_err() {
         fs::copy(hello, &program)?;
