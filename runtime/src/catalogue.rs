@@ -155,17 +155,23 @@ impl Catalogue {
         }
         let loaded = host.load_all(sources).await;
         // Each plugin is asked about its settings beside the others.
-        let checks = places.iter().zip(&loaded).map(|((_, section, _), loaded)| {
-            let (plugin, settings) = (loaded.as_ref().ok()?.clone(), section.settings.clone());
-            Some(tokio::spawn(async move { plugin.check(&settings).await }))
-        });
-        let checks: Vec<_> = checks.collect();
+        let ask = |section: &PluginUse, plugin: Plugin| {
+            let settings = section.settings.clone();
+            tokio::spawn(async move { plugin.check(&settings).await })
+        };
+        let loaded: Vec<_> = places
+            .into_iter()
+            .zip(loaded)
+            .map(|(place, loaded)| {
+                let asked = loaded.map(|plugin| (ask(place.1, plugin.clone()), plugin));
+                (place, asked)
+            })
+            .collect();
         let mut used = Vec::new();
-        for (((kind, section, wasm), loaded), checked) in places.into_iter().zip(loaded).zip(checks)
-        {
+        for ((kind, section, wasm), loaded) in loaded {
             let label = format!("{} `{}`", kind.as_str(), section.name);
             match loaded {
-                Ok(plugin) => {
+                Ok((checked, plugin)) => {
                     let found = check(configuration, section, &plugin, checked, &label).await;
                     problems.extend(found);
                     used.push(Used {
@@ -359,7 +365,7 @@ async fn check(
     configuration: &Configuration,
     section: &PluginUse,
     plugin: &Plugin,
-    checked: Option<Checked>,
+    checked: Checked,
     label: &str,
 ) -> Vec<configuration::Problem> {
     let by = format!("{label} {}", plugin.version());
@@ -368,13 +374,10 @@ async fn check(
     if !problems.is_empty() {
         return problems;
     }
-    let checked = match checked {
-        Some(checked) => checked.await.ok(),
-        None => None,
-    };
-    let checked = match checked {
-        Some(checked) => checked,
-        None => plugin.check(&section.settings).await,
+    let checked = match checked.await {
+        Ok(checked) => checked,
+        // Asked beside the others it came to no end of its own.
+        Err(_) => plugin.check(&section.settings).await,
     };
     match checked {
         Ok(found) => {
