@@ -6,6 +6,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use flate2::{Compression, write::GzEncoder};
@@ -26,7 +27,7 @@ pub fn directory(
     }
     // A link costs nothing; between two file systems there is none.
     if fs::hard_link(hello, &program).is_err() {
-        fs::copy(hello, &program)?;
+        copy(hello, &program)?;
     }
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
     fs::write(release.join("VERSION"), format!("{version}\n"))?;
@@ -34,6 +35,19 @@ pub fn directory(
         fs::write(release.join("BEHAVIOUR"), behaviour)?;
     }
     Ok(release)
+}
+
+/// Copies a program that is run from here: by another process, since what a process has open for
+/// writing while one of its threads starts a program cannot be run.
+pub(crate) fn copy(program: &Path, to: &Path) -> io::Result<()> {
+    let status = Command::new("cp").arg(program).arg(to).status()?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "`cp` to {}: {status}",
+        to.display()
+    )))
 }
 
 /// Packs a release directory as `NAME-VERSION.tar.gz` beside it.

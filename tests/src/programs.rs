@@ -8,6 +8,8 @@ use std::{
     sync::OnceLock,
 };
 
+use crate::artifact;
+
 /// Set by `tests/run`, which has just built everything: then nothing is built here.
 const BUILT: &str = "TESTS_PROGRAMS_BUILT";
 
@@ -132,7 +134,7 @@ fn stripped(program: &Path) -> Result<PathBuf, Problem> {
         .status();
     let written = match done {
         Ok(status) if status.success() => Ok(()),
-        _ => fs::copy(program, &mine).map(|_| ()),
+        _ => artifact::copy(program, &mine),
     };
     let placed: io::Result<()> = written.and_then(|()| fs::rename(&mine, &place));
     placed

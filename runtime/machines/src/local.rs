@@ -6,6 +6,7 @@ mod files;
 mod lock;
 mod place;
 mod process;
+mod starting;
 
 pub(crate) use self::{
     background::{BECOME, ended_at_once},
@@ -13,6 +14,7 @@ pub(crate) use self::{
     lock::{FENCE_WAIT, older},
     place::check as check_place,
     process::{check as check_command, ended_well, no_program, out_of_time},
+    starting::{start as start_program, write as write_file},
 };
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

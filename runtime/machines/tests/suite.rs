@@ -375,13 +375,11 @@ pub(crate) async fn a_failure_says_which_action_it_was(machine: &dyn Machine, di
 }
 
 pub(crate) async fn programs_get_just_what_they_are_given(machine: &dyn Machine, dir: &Path) {
-    fs::create_dir(dir.join("bin")).unwrap();
-    fs::write(
-        dir.join("bin/say"),
-        "#!/bin/sh\npwd -P; echo \"$1\"; cat; env\n",
-    )
-    .unwrap();
-    fs::set_permissions(dir.join("bin/say"), fs::Permissions::from_mode(0o755)).unwrap();
+    // Written by another process: what this one has open for writing cannot be run.
+    let mut write = Command::new("sh", ["-c", "mkdir bin; cat >bin/say; chmod 755 bin/say"]);
+    write.working_directory = Some(dir.to_owned());
+    write.input = b"#!/bin/sh\npwd -P; echo \"$1\"; cat; env\n".to_vec();
+    assert_eq!(machine.run(&write, None).await.unwrap().status, Some(0));
     let command = Command {
         program: "./say".into(),
         arguments: vec!["it's $HOME; `id`".into()],

@@ -23,10 +23,12 @@ struct Hello {
 
 impl Hello {
     fn start(behaviour: &str) -> Self {
-        let release = tempfile::tempdir().unwrap();
+        // Linked: a process that is just starting would hold a copy open that is being written,
+        // and then it cannot be run.
+        let release = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let program = release.path().join("bin/hello");
         fs::create_dir(release.path().join("bin")).unwrap();
-        fs::copy(env!("CARGO_BIN_EXE_hello"), &program).unwrap();
+        fs::hard_link(env!("CARGO_BIN_EXE_hello"), &program).unwrap();
         fs::write(release.path().join("VERSION"), "1.2.3\n").unwrap();
         fs::write(release.path().join("BEHAVIOUR"), behaviour).unwrap();
         let mut process = Command::new(&program)

@@ -9,6 +9,7 @@ use super::{
     entries::{Entry, Taker, What},
     error::ArtifactError,
 };
+use crate::local::write_file;
 
 pub(super) struct Unpacking<'a> {
     into: &'a Dir,
@@ -62,14 +63,14 @@ impl Taker for Unpacking<'_> {
                 let _ = self.into.remove_file(&path);
                 let mut options = OpenOptions::new();
                 options.write(true).create_new(true).mode(0o600);
-                match self.into.open_with(&path, &options) {
+                write_file(|| match self.into.open_with(&path, &options) {
                     Ok(mut file) => {
                         pump(contents, &mut file, size).map_err(stopped)?;
                         let mode = check::mode(entry.mode, false);
-                        file.set_permissions(Permissions::from_mode(mode))
+                        Ok(file.set_permissions(Permissions::from_mode(mode)))
                     }
-                    Err(error) => Err(error),
-                }
+                    Err(error) => Ok(Err(error)),
+                })?
             }
             What::Symlink(target) => self.into.symlink(target, &path),
             What::Hardlink(target) => {

@@ -4,7 +4,7 @@
 use std::{
     io::{self, Read, Seek, SeekFrom},
     path::Path,
-    process::Stdio,
+    process::{Child, Stdio},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     place::{Spot, follow, resolve},
-    process,
+    process, starting,
 };
 use crate::{
     action::{Command, Output, Place},
@@ -52,7 +52,7 @@ pub(super) async fn start(
         .seek(SeekFrom::End(0))
         .map_err(|error| spot.failed("write", &error))?;
     let (out, err) = (log.try_clone(), log.try_clone());
-    let mut child = CommandWrap::with_new("/bin/sh", |builder| {
+    let mut wrapped = CommandWrap::with_new("/bin/sh", |builder| {
         let checked = checked.as_std();
         builder
             .args(["-c", BECOME, "sh"])
@@ -70,10 +70,10 @@ pub(super) async fn start(
         builder.stdin(Stdio::from(pid));
         builder.stdout(out.map_or_else(|_| Stdio::null(), Stdio::from));
         builder.stderr(err.map_or_else(|_| Stdio::null(), Stdio::from));
-    })
-    .wrap(ProcessSession)
-    .spawn()
-    .map_err(|error| process::not_run(command, &error))?;
+    });
+    wrapped.wrap(ProcessSession);
+    let mut child =
+        starting::start(|| wrapped.spawn()).map_err(|error| process::not_run(command, &error))?;
     match settled(child.as_mut(), pid_file, base).await? {
         None => Ok(Output::done()),
         Some(status) => {
@@ -268,8 +268,12 @@ impl Seen {
     fn by_ps(pid: i32) -> Option<Self> {
         let mut ps = std::process::Command::new("ps");
         ps.args(["-o", "lstart=", "-p", &pid.to_string()])
-            .env("LC_ALL", "C");
-        let said = ps.output().ok()?;
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let said = starting::start(|| ps.spawn()).and_then(Child::wait_with_output);
+        let said = said.ok()?;
         let started = String::from_utf8_lossy(&said.stdout).trim().to_owned();
         (!started.is_empty()).then_some(Self {
             started,

@@ -10,7 +10,10 @@ use std::{
 
 use cap_std::fs::{Metadata, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
 
-use super::place::{self, Spot, create_directory, follow, is_missing, resolve, resolve_below};
+use super::{
+    place::{self, Spot, create_directory, follow, is_missing, resolve, resolve_below},
+    starting,
+};
 use crate::{
     action::{Action, Entry, EntryKind, Output, Place, READ_BYTES_MAX},
     artifact::Artifact,
@@ -58,15 +61,20 @@ fn write(spot: &Spot, contents: &[u8], mode: Option<u32>) -> Result<Output, Mach
     in_one_step(spot, |temporary| {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
-        let mut file = spot.dir.open_with(temporary, &options)?;
-        file.write_all(contents)?;
-        file.set_permissions(Permissions::from_mode(mode))?;
-        file.sync_all()
+        starting::write(|| spot.dir.open_with(temporary, &options)?.write_all(contents))?;
+        seal(spot, temporary, mode)
     })
     .map_err(failed)?;
     // The new name lasts only once its directory does. Not every file system can tell.
     let _ = spot.dir.open(".").and_then(|dir| dir.sync_all());
     Ok(Output::done())
+}
+
+/// Makes what was written last, without opening it for writing again.
+fn seal(spot: &Spot, name: &Path, mode: u32) -> io::Result<()> {
+    let file = spot.dir.open(name)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.sync_all()
 }
 
 fn link(spot: &Spot, points_to: &str) -> Result<Output, MachineError> {
@@ -243,14 +251,12 @@ pub(super) fn copy(base: &Path, at: &Place, artifact: &Artifact) -> Result<Outpu
     appear(base, at, |spot, partial| {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
-        let mut file = spot
-            .dir
-            .open_with(partial, &options)
-            .map_err(|error| spot.failed("copy to", &error))?;
-        let mode = artifact.copy(&mut file)?;
-        file.set_permissions(Permissions::from_mode(mode))
-            .and_then(|()| file.sync_all())
-            .map_err(|error| spot.failed("copy to", &error))
+        let failed = |error: io::Error| MachineError::from(spot.failed("copy to", &error));
+        let mode = starting::write(|| {
+            let mut file = spot.dir.open_with(partial, &options).map_err(failed)?;
+            Ok::<_, MachineError>(artifact.copy(&mut file)?)
+        })?;
+        seal(spot, partial, mode).map_err(failed)
     })
 }
 

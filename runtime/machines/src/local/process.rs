@@ -13,6 +13,7 @@ use tokio::{
     process::Child,
 };
 
+use super::starting;
 use crate::{
     action::{Command, OUTPUT_BYTES_MAX, Output},
     error::{ErrorKind, MachineError},
@@ -36,7 +37,8 @@ pub(super) async fn run(command: &Command, base: &Path) -> Result<Output, Machin
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    let mut child = builder.spawn().map_err(|error| not_run(command, &error))?;
+    let mut child =
+        starting::start(|| builder.spawn()).map_err(|error| not_run(command, &error))?;
     let mut group = Group::of(&child);
     let (mut stdin, stdout, stderr) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take());

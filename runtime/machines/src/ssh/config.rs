@@ -5,13 +5,17 @@ use std::{
     fs,
     io::BufReader,
     path::{Path, PathBuf},
+    process::{Child, Stdio},
     time::Duration,
 };
 
 use ssh2_config::{ParseRule, SshConfig};
 
 use super::SshSpec;
-use crate::error::{ErrorKind, MachineError};
+use crate::{
+    error::{ErrorKind, MachineError},
+    local::start_program,
+};
 
 /// From the first packet to the end of the authentication.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -346,7 +350,11 @@ impl Source {
         };
         let mut ssh = std::process::Command::new("ssh");
         ssh.arg("-F").arg(&self.path).args(["-G", "--", alias]);
-        let said = ssh.output().map_err(|error| wrong(error.to_string()))?;
+        ssh.stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let said = start_program(|| ssh.spawn()).and_then(Child::wait_with_output);
+        let said = said.map_err(|error| wrong(error.to_string()))?;
         if !said.status.success() {
             return Err(wrong(
                 String::from_utf8_lossy(&said.stderr).trim().to_owned(),

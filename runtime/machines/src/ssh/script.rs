@@ -504,6 +504,7 @@ fn nonce() -> Result<String, MachineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::local::start_program;
 
     #[test]
     fn shells_read_back_what_was_quoted() {
@@ -524,10 +525,8 @@ mod tests {
     }
 
     fn said(script: &str) -> Vec<u8> {
-        std::process::Command::new("/bin/sh")
-            .args(["-c", script])
-            .output()
-            .unwrap()
-            .stdout
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.args(["-c", script]);
+        start_program(|| shell.output()).unwrap().stdout
     }
 }

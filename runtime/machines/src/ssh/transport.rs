@@ -18,6 +18,8 @@ use tokio::{
     sync::{Notify, futures::Notified},
 };
 
+use crate::local::start_program;
+
 /// TCP that acknowledges at once. SSH servers hold back a small packet until the one before it is
 /// acknowledged, and Linux waits 40 ms with that unless it is told again and again not to.
 pub(super) struct Prompt(TcpStream);
@@ -133,13 +135,14 @@ pub(super) struct Piped {
 impl Piped {
     /// Starts a `ProxyCommand`, which is a line for a shell.
     pub(super) fn start(command: &str) -> io::Result<Self> {
-        let mut child = Command::new("/bin/sh")
+        let mut shell = Command::new("/bin/sh");
+        shell
             .args(["-c", &format!("exec {command}")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        let mut child = start_program(|| shell.spawn())?;
         match (child.stdin.take(), child.stdout.take()) {
             (Some(input), Some(output)) => Ok(Self {
                 _child: child,
