@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bindings::Kind;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -26,13 +27,29 @@ pub(crate) struct Cache {
     key: String,
 }
 
-/// What lies beside compiled code.
+/// Settings of one plugin that are known to be in order: a few configurations' worth.
+const ACCEPTED_MAX: usize = 16;
+
+/// What lies beside compiled code: all that there is to know of a plugin that is not called.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     /// The digest of the compiled code.
     code: String,
-    /// What the plugin says of itself: asking it needs an instance.
-    description: Description,
+    /// The kind that it was joined as.
+    kind: String,
+    #[serde(flatten)]
+    kept: Kept,
+}
+
+/// What is known of a plugin without its code.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// The interfaces that it imports.
+    pub(crate) imports: Vec<String>,
+    /// What it says of itself: asking it needs an instance.
+    pub(crate) description: Description,
+    /// Digests of settings that it found nothing wrong with, newest last.
+    pub(crate) accepted: Vec<String>,
 }
 
 impl Cache {
@@ -44,11 +61,23 @@ impl Cache {
         Self { directory, key }
     }
 
-    /// The compiled component, where it is there and whole.
-    pub(crate) fn get(&self, engine: &Engine, digest: &str) -> Option<(Component, Description)> {
+    /// What is known of a plugin, and its kind, where its code is there, too.
+    pub(crate) fn known(&self, digest: &str) -> Option<(Kind, Kept)> {
+        let entry = self.entry(digest)?;
+        let (_, code_path) = self.paths(digest);
+        (code_path.is_file()).then_some((Kind::named(&entry.kind)?, entry.kept))
+    }
+
+    fn entry(&self, digest: &str) -> Option<Entry> {
         private(&self.directory).ok()?;
-        let (entry_path, code_path) = self.paths(digest);
-        let entry: Entry = serde_json::from_slice(&fs::read(entry_path).ok()?).ok()?;
+        let (entry_path, _) = self.paths(digest);
+        serde_json::from_slice(&fs::read(entry_path).ok()?).ok()
+    }
+
+    /// The compiled component, where it is there and whole.
+    pub(crate) fn get(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        let entry = self.entry(digest)?;
+        let (_, code_path) = self.paths(digest);
         let code = fs::read(&code_path).ok()?;
         if hex(&Sha256::digest(&code)) != entry.code {
             tracing::warn!(path = %code_path.display(), "compiled code is damaged; compiling anew");
@@ -56,7 +85,7 @@ impl Cache {
         }
         drop(code);
         match deserialize(engine, &code_path) {
-            Ok(component) => Some((component, entry.description)),
+            Ok(component) => Some(component),
             Err(error) => {
                 tracing::debug!(%error, "compiled code does not fit this engine");
                 None
@@ -69,18 +98,34 @@ impl Cache {
         &self,
         digest: &str,
         component: &Component,
-        description: &Description,
+        kind: Kind,
+        kept: Kept,
     ) -> io::Result<()> {
         create_private(&self.directory)?;
         private(&self.directory)?;
         let code = component.serialize().map_err(io::Error::other)?;
         let entry = Entry {
             code: hex(&Sha256::digest(&code)),
-            description: description.clone(),
+            kind: kind.as_str().to_owned(),
+            kept,
         };
         let (entry_path, code_path) = self.paths(digest);
         self.make_room()?;
         replace(&self.directory, &code_path, &code)?;
+        replace(&self.directory, &entry_path, &serde_json::to_vec(&entry)?)
+    }
+
+    /// Adds settings to those that a plugin found nothing wrong with.
+    pub(crate) fn accept(&self, digest: &str, settings: String) -> io::Result<()> {
+        let Some(mut entry) = self.entry(digest) else {
+            return Ok(());
+        };
+        let accepted = &mut entry.kept.accepted;
+        accepted.retain(|each| *each != settings);
+        accepted.push(settings);
+        let surplus = accepted.len().saturating_sub(ACCEPTED_MAX);
+        accepted.drain(..surplus);
+        let (entry_path, _) = self.paths(digest);
         replace(&self.directory, &entry_path, &serde_json::to_vec(&entry)?)
     }
 

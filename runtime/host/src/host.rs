@@ -14,7 +14,8 @@ use wasmtime::{Config, Engine, component::Component};
 use crate::{
     bounds::{self, Ended},
     broken,
-    cache::Cache,
+    cache::{Cache, Kept},
+    code::Code,
     compatibility::{self, Incompatible},
     error::HostError,
     plugin::{Description, Inner, Plugin, Request},
@@ -49,7 +50,7 @@ pub struct Host {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     engine: Engine,
     linkers: Linkers,
     cache: Option<Cache>,
@@ -74,36 +75,30 @@ impl Host {
         })
     }
 
-    /// Loads a plugin: from the cache where it was compiled before, which takes a fraction of a
-    /// millisecond; else compiles it and asks it to describe itself.
+    /// Loads a plugin: where it was compiled before, what is known of it, and its code when it is
+    /// first called; else compiles it and asks it to describe itself.
     pub async fn load(&self, source: PluginSource) -> Result<Plugin, HostError> {
-        let host = self.clone();
+        let shared = Arc::clone(&self.shared);
         let name = source.name.clone();
-        let worked = tokio::task::spawn_blocking(move || host.prepare(source)).await;
+        let worked = tokio::task::spawn_blocking(move || shared.prepare(source)).await;
         let (source, prepared) = worked.map_err(|error| HostError::Compile {
             name,
             reason: format!("the compiler broke off: {error}"),
         })??;
-        let (description, fresh) = match prepared.description {
-            Some(description) => (description, false),
-            None => (describe(&source, &prepared.linked).await?, true),
-        };
-        let plugin = Plugin {
-            inner: Arc::new(Inner {
-                name: source.name.clone(),
-                kind: prepared.kind,
-                digest: source.digest.clone(),
-                bundled: source.bundled,
-                imports: prepared.imports,
-                description,
-                linked: prepared.linked,
-                validator: OnceLock::new(),
-            }),
-        };
-        if fresh {
-            self.keep(prepared.component, &plugin).await;
+        match prepared {
+            Prepared::Known(kind, kept) => Ok(self.plugin(source, kind, None, kept)),
+            Prepared::Compiled(compiled) => {
+                let kept = Kept {
+                    description: describe(&source, &compiled.linked).await?,
+                    imports: compiled.imports,
+                    accepted: Vec::new(),
+                };
+                let (kind, component) = (compiled.kind, compiled.component);
+                let plugin = self.plugin(source, kind, Some(compiled.linked), kept.clone());
+                self.keep(component, &plugin, kept).await;
+                Ok(plugin)
+            }
         }
-        Ok(plugin)
     }
 
     /// Loads several plugins side by side, in their order.
@@ -111,74 +106,129 @@ impl Host {
         futures::future::join_all(sources.into_iter().map(|source| self.load(source))).await
     }
 
-    fn prepare(&self, source: PluginSource) -> Result<(PluginSource, Prepared), HostError> {
-        let engine = &self.shared.engine;
-        let (component, description) = self.component(&source)?;
-        let incompatible = |reason| HostError::Incompatible {
-            name: source.name.clone(),
-            reason,
-        };
-        let (kind, imports) =
-            compatibility::examine(engine, &component, source.kind).map_err(incompatible)?;
-        let linked = self
-            .shared
-            .linkers
-            .link(&component, kind)
-            .map_err(|error| incompatible(Incompatible::Shape(format!("{:#}", error.0))))?;
-        Ok((
-            source,
-            Prepared {
-                component,
-                kind,
-                imports,
-                linked,
-                description,
-            },
-        ))
-    }
-
-    fn component(
+    fn plugin(
         &self,
-        source: &PluginSource,
-    ) -> Result<(Component, Option<Description>), HostError> {
-        let engine = &self.shared.engine;
-        if let Some(cache) = &self.shared.cache
-            && let Some((component, description)) = cache.get(engine, &source.digest)
-        {
-            return Ok((component, Some(description)));
+        source: PluginSource,
+        kind: Kind,
+        linked: Option<Linked>,
+        kept: Kept,
+    ) -> Plugin {
+        let shared = Arc::clone(&self.shared);
+        Plugin {
+            inner: Arc::new(Inner {
+                code: Code::new(shared, source, kind, linked),
+                kept,
+                validator: OnceLock::new(),
+            }),
         }
-        recognise(source)?;
-        let component =
-            Component::from_binary(engine, &source.wasm).map_err(|error| HostError::Compile {
-                name: source.name.clone(),
-                reason: format!("{error:#}"),
-            })?;
-        Ok((component, None))
     }
 
     /// Keeps compiled code for the next time. That it cannot be kept costs time then, no more.
-    async fn keep(&self, component: Component, plugin: &Plugin) {
-        let host = self.clone();
-        let plugin = plugin.clone();
-        let keeping = move || {
-            if let Some(cache) = &host.shared.cache
-                && let Err(error) = cache.put(plugin.digest(), &component, plugin.description())
-            {
-                tracing::debug!(plugin = plugin.name(), %error, "compiled code was not kept");
-            }
-        };
+    async fn keep(&self, component: Component, plugin: &Plugin, kept: Kept) {
+        let shared = Arc::clone(&self.shared);
+        let (digest, kind) = (plugin.digest().to_owned(), plugin.kind());
+        let keeping = move || shared.keep(&digest, &component, kind, kept);
         if let Err(error) = tokio::task::spawn_blocking(keeping).await {
             tracing::debug!(%error, "compiled code was not kept");
         }
     }
 }
 
-struct Prepared {
+impl Shared {
+    fn prepare(&self, source: PluginSource) -> Result<(PluginSource, Prepared), HostError> {
+        let known = self
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.known(&source.digest));
+        let prepared = match known {
+            Some((kind, kept)) if source.kind.is_none_or(|wanted| wanted == kind) => {
+                Prepared::Known(kind, kept)
+            }
+            _ => Prepared::Compiled(self.compile(&source, source.kind)?),
+        };
+        Ok((source, prepared))
+    }
+
+    /// The code of a plugin that is known: from the cache, or compiled anew.
+    pub(crate) fn read(
+        &self,
+        source: &PluginSource,
+        kind: Kind,
+        kept: &Kept,
+    ) -> Result<Linked, HostError> {
+        let cached = self.cache.as_ref();
+        if let Some(component) = cached.and_then(|cache| cache.get(&self.engine, &source.digest)) {
+            return self.link(source, &component, kind);
+        }
+        let compiled = self.compile(source, Some(kind))?;
+        self.keep(&source.digest, &compiled.component, kind, kept.clone());
+        Ok(compiled.linked)
+    }
+
+    fn compile(&self, source: &PluginSource, kind: Option<Kind>) -> Result<Compiled, HostError> {
+        recognise(source)?;
+        let component = Component::from_binary(&self.engine, &source.wasm).map_err(|error| {
+            HostError::Compile {
+                name: source.name.clone(),
+                reason: format!("{error:#}"),
+            }
+        })?;
+        let (kind, imports) = compatibility::examine(&self.engine, &component, kind)
+            .map_err(|reason| incompatible(source, reason))?;
+        let linked = self.link(source, &component, kind)?;
+        Ok(Compiled {
+            component,
+            kind,
+            imports,
+            linked,
+        })
+    }
+
+    fn link(
+        &self,
+        source: &PluginSource,
+        component: &Component,
+        kind: Kind,
+    ) -> Result<Linked, HostError> {
+        let linked = self.linkers.link(component, kind);
+        linked.map_err(|error| incompatible(source, Incompatible::Shape(format!("{:#}", error.0))))
+    }
+
+    fn keep(&self, digest: &str, component: &Component, kind: Kind, kept: Kept) {
+        if let Some(cache) = &self.cache
+            && let Err(error) = cache.put(digest, component, kind, kept)
+        {
+            tracing::debug!(digest, %error, "compiled code was not kept");
+        }
+    }
+
+    /// Keeps that a plugin found nothing wrong with settings of this digest.
+    pub(crate) fn accept(&self, digest: &str, settings: String) {
+        if let Some(cache) = &self.cache
+            && let Err(error) = cache.accept(digest, settings)
+        {
+            tracing::debug!(digest, %error, "accepted settings were not kept");
+        }
+    }
+}
+
+enum Prepared {
+    Known(Kind, Kept),
+    Compiled(Compiled),
+}
+
+struct Compiled {
     component: Component,
     kind: Kind,
     imports: Vec<String>,
     linked: Linked,
-    description: Option<Description>,
+}
+
+fn incompatible(source: &PluginSource, reason: Incompatible) -> HostError {
+    HostError::Incompatible {
+        name: source.name.clone(),
+        reason,
+    }
 }
 
 /// Everything that could make two runs of the same guest differ is off.

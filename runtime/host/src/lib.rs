@@ -21,6 +21,7 @@ mod broken;
 mod cache;
 mod call;
 mod capability;
+mod code;
 mod compatibility;
 mod convert;
 mod error;

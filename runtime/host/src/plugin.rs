@@ -7,7 +7,15 @@ use engine::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{bounds, broken, error::HostError, schema};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    bounds, broken,
+    cache::{Kept, hex},
+    code::Code,
+    error::HostError,
+    schema,
+};
 
 /// One capability that a plugin asks for, as its manifest has it (`wit/manifest.wit`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,50 +67,45 @@ pub struct Plugin {
 }
 
 pub(crate) struct Inner {
-    pub(crate) name: String,
-    pub(crate) kind: Kind,
-    pub(crate) digest: String,
-    pub(crate) bundled: bool,
-    pub(crate) imports: Vec<String>,
-    pub(crate) description: Description,
-    pub(crate) linked: Linked,
+    pub(crate) code: Code,
+    pub(crate) kept: Kept,
     pub(crate) validator: OnceLock<schema::Validator>,
 }
 
 impl Plugin {
     /// What the configuration calls it.
     pub fn name(&self) -> &str {
-        &self.inner.name
+        &self.inner.code.source().name
     }
 
     /// What it is for.
     pub fn kind(&self) -> Kind {
-        self.inner.kind
+        self.inner.code.kind()
     }
 
     /// Its version.
     pub fn version(&self) -> &str {
-        &self.inner.description.version
+        &self.inner.kept.description.version
     }
 
     /// What it says of itself.
     pub fn description(&self) -> &Description {
-        &self.inner.description
+        &self.inner.kept.description
     }
 
     /// The digest of its component: `sha256:` and 64 hexadecimal digits.
     pub fn digest(&self) -> &str {
-        &self.inner.digest
+        &self.inner.code.source().digest
     }
 
     /// Whether it comes with the program, and so is granted the fixed requests of its manifest.
     pub fn bundled(&self) -> bool {
-        self.inner.bundled
+        self.inner.code.source().bundled
     }
 
     /// The interfaces that it imports: the kinds of thing that it can do at all.
     pub fn imports(&self) -> &[String] {
-        &self.inner.imports
+        &self.inner.kept.imports
     }
 
     /// Everything wrong with these settings: first by the plugin's schema; where that finds
@@ -112,17 +115,25 @@ impl Plugin {
     /// the plugin does not answer.
     pub async fn check(&self, settings: &Value) -> Result<Vec<SettingsProblem>, Failure> {
         let sealed = crate::secret::with_placeholders(settings);
-        let schema = &self.inner.description.settings_schema;
+        let text = sealed.to_string();
+        let digest = hex(&Sha256::digest(&text));
+        // It is asked with nothing but them, so it would say the same again.
+        if self.inner.kept.accepted.contains(&digest) {
+            return Ok(Vec::new());
+        }
+        let schema = &self.inner.kept.description.settings_schema;
         let found = self.validator()?.problems(schema, &sealed);
         if !found.is_empty() {
             return Ok(found);
         }
-        let text = sealed.to_string();
         let state = State::new(Calls::Nobody, bounds::MANIFEST);
-        let call = self.inner.linked.validate(state, &text);
+        let call = self.linked().await?.validate(state, &text);
         let problems = bounds::within(bounds::MANIFEST_TIME, call)
             .await
             .map_err(|ended| broken::failure(self, &ended, "check its settings"))?;
+        if problems.is_empty() {
+            self.inner.code.accept(digest).await;
+        }
         Ok(problems
             .into_iter()
             .map(|problem| SettingsProblem {
@@ -134,12 +145,12 @@ impl Plugin {
 
     /// Fails unless the plugin is of this kind.
     pub(crate) fn expect(&self, wanted: Kind) -> Result<(), HostError> {
-        if self.inner.kind == wanted {
+        if self.kind() == wanted {
             return Ok(());
         }
         Err(HostError::Kind {
-            name: self.inner.name.clone(),
-            found: self.inner.kind,
+            name: self.name().to_owned(),
+            found: self.kind(),
             wanted,
         })
     }
@@ -148,25 +159,32 @@ impl Plugin {
         if let Some(validator) = self.inner.validator.get() {
             return Ok(validator);
         }
-        let schema = &self.inner.description.settings_schema;
+        let schema = &self.inner.kept.description.settings_schema;
         let validator = schema::Validator::new(schema).map_err(|reason| {
-            let name = self.inner.name.clone();
+            let name = self.name().to_owned();
             Failure::from(HostError::Manifest { name, reason })
         })?;
         Ok(self.inner.validator.get_or_init(|| validator))
     }
 
-    pub(crate) fn linked(&self) -> &Linked {
-        &self.inner.linked
+    /// Makes ready what a call needs: else the first one does. Fails where the code is gone from
+    /// the cache and does not compile.
+    pub async fn ready(&self) -> Result<(), Failure> {
+        self.linked().await.map(drop)
+    }
+
+    pub(crate) async fn linked(&self) -> Result<&Linked, Failure> {
+        let linked = self.inner.code.linked(&self.inner.kept).await;
+        linked.map_err(Failure::from)
     }
 }
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Plugin")
-            .field("name", &self.inner.name)
-            .field("kind", &self.inner.kind)
-            .field("version", &self.inner.description.version)
+            .field("name", &self.name())
+            .field("kind", &self.kind())
+            .field("version", &self.inner.kept.description.version)
             .finish_non_exhaustive()
     }
 }

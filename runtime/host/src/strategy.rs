@@ -136,6 +136,7 @@ impl engine::Strategy for StrategyPlugin {
         let running = self
             .plugin
             .linked()
+            .await?
             .run_strategy(state, &deployment, &settings);
         tokio::pin!(running);
         let ended = loop {

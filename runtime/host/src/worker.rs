@@ -187,7 +187,8 @@ impl Worker {
         )
         .during(context.clone(), about, time);
         let state = State::new(Calls::Worker(Box::new(calls)), self.assignment.limits);
-        let running = call(self.plugin.linked().clone(), state, sealed.text.clone());
+        let linked = self.plugin.linked().await?.clone();
+        let running = call(linked, state, sealed.text.clone());
         let failure = match bounds::within(time, running).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(refusal)) => broken::refused(&self.plugin, convert::failure(refusal)),

@@ -82,14 +82,13 @@ impl Deploy {
         }
         let host = catalogue::host()?;
         let opening = release::begin(&site, &version);
-        let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
-        let found = site.wait(release::find(
-            &site,
-            &catalogue,
-            &version,
-            opening,
-            self.new_release,
-        ))?;
+        let (catalogue, found) = site.wait(async {
+            let catalogue = Catalogue::load(&site.configuration, &site.folder, &host).await?;
+            catalogue.read_ahead();
+            let anew = self.new_release;
+            let found = release::find(&site, &catalogue, &version, opening, anew).await?;
+            Ok::<_, Problem>((catalogue, found))
+        })?;
         let concerned = site.contents().targets.len() - bystanders.len();
         if asks && !self.agreed(&site, &found, concerned, terminal) {
             terminal.line("nothing was deployed");

@@ -45,7 +45,54 @@ async fn a_warm_start_neither_compiles_nor_asks() {
         ..guest.source()
     };
     let second = host(&cache).load(without).await.unwrap();
+    second.ready().await.unwrap();
     assert_eq!(first.description(), second.description());
+    assert_eq!(first.imports(), second.imports());
+    assert_eq!(first.kind(), second.kind());
+}
+
+#[tokio::test]
+async fn settings_that_were_in_order_are_not_asked_about_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let guest = Guest::new(Kind::Notifier);
+    let plugin = host(directory.path()).load(guest.source()).await.unwrap();
+    let settings = serde_json::json!({ "token": { "secret": "slack" } });
+    assert_eq!(plugin.check(&settings).await.unwrap(), []);
+    // With no code to ask, only the cache can know.
+    fs::write(&files(directory.path(), "cwasm")[0], "").unwrap();
+    let without = crate::PluginSource {
+        wasm: bytes::Bytes::new(),
+        ..guest.source()
+    };
+    let plugin = host(directory.path()).load(without).await.unwrap();
+    assert_eq!(plugin.check(&settings).await.unwrap(), []);
+    plugin.check(&serde_json::json!({})).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn few_accepted_settings_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let guest = Guest::new(Kind::Notifier);
+    let plugin = host(directory.path()).load(guest.source()).await.unwrap();
+    for number in 0..2 * ACCEPTED_MAX {
+        plugin.check(&serde_json::json!(number)).await.unwrap();
+    }
+    let entry = fs::read(&files(directory.path(), "json")[0]).unwrap();
+    let entry: Entry = serde_json::from_slice(&entry).unwrap();
+    assert_eq!(entry.kept.accepted.len(), ACCEPTED_MAX);
+}
+
+#[tokio::test]
+async fn another_kind_than_before_is_looked_at_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let guest = Guest::new(Kind::Notifier);
+    host(directory.path()).load(guest.source()).await.unwrap();
+    let other = crate::PluginSource {
+        kind: Some(Kind::Step),
+        ..guest.source()
+    };
+    let refused = host(directory.path()).load(other).await.unwrap_err();
+    assert!(refused.to_string().contains("used as a step"), "{refused}");
 }
 
 #[tokio::test]
@@ -59,7 +106,8 @@ async fn one_flipped_bit_is_seen() {
         let mut damaged = whole.clone();
         damaged[place] ^= 1;
         fs::write(code, &damaged).unwrap();
-        host(directory.path()).load(guest.source()).await.unwrap();
+        let plugin = host(directory.path()).load(guest.source()).await.unwrap();
+        plugin.ready().await.unwrap();
         assert_eq!(fs::read(code).unwrap(), whole, "it was compiled anew");
     }
 }

@@ -251,7 +251,7 @@ pub(super) fn copy(base: &Path, at: &Place, artifact: &Artifact) -> Result<Outpu
     appear(base, at, |spot, partial| {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
-        let failed = |error: io::Error| MachineError::from(spot.failed("copy to", &error));
+        let failed = |error: io::Error| spot.failed("copy to", &error);
         let mode = starting::write(|| {
             let mut file = spot.dir.open_with(partial, &options).map_err(failed)?;
             Ok::<_, MachineError>(artifact.copy(&mut file)?)
