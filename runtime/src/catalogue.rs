@@ -198,20 +198,6 @@ impl Catalogue {
         }
     }
 
-    /// Reads the plugins' code beside whatever else is done, in the order in which a deployment
-    /// calls them.
-    pub(crate) fn read_ahead(&self) {
-        let plugins: Vec<Plugin> = self.used.iter().map(|used| used.plugin.clone()).collect();
-        tokio::spawn(async move {
-            for plugin in plugins {
-                if let Err(error) = plugin.ready().await {
-                    // The first call will say so, too, to whom it concerns.
-                    tracing::debug!(plugin = plugin.name(), %error, "not read ahead");
-                }
-            }
-        });
-    }
-
     /// The plugin that a section uses.
     pub(crate) fn get(&self, section: &PluginUse) -> Option<&Used> {
         self.used

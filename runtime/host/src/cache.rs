@@ -83,8 +83,7 @@ impl Cache {
             tracing::warn!(path = %code_path.display(), "compiled code is damaged; compiling anew");
             return None;
         }
-        drop(code);
-        match deserialize(engine, &code_path) {
+        match deserialize(engine, &code) {
             Ok(component) => Some(component),
             Err(error) => {
                 tracing::debug!(%error, "compiled code does not fit this engine");
@@ -165,10 +164,10 @@ impl Cache {
     unsafe_code,
     reason = "running compiled code is what a cache of it is for"
 )]
-fn deserialize(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
-    // SAFETY: the file lies in a directory that only this user can write to, was written there
-    // by this program, and its bytes were just held against the digest taken then.
-    unsafe { Component::deserialize_file(engine, path) }
+fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: they come from a file in a directory that only this user can write to, were written
+    // there by this program, and were just held against the digest taken then.
+    unsafe { Component::deserialize(engine, code) }
 }
 
 /// Writes beside the path and renames, so that nobody ever reads a part.

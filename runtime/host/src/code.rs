@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use crate::{
     cache::Kept,
     error::HostError,
-    host::{PluginSource, Shared},
+    host::{PluginSource, Shared, broken_off},
 };
 
 /// A component's code, here or still in the cache.
@@ -49,13 +49,9 @@ impl Code {
             let (shared, source) = (Arc::clone(&self.shared), self.source.clone());
             let (kind, kept) = (self.kind, kept.clone());
             let reading = move || shared.read(&source, kind, &kept);
-            match tokio::task::spawn_blocking(reading).await {
-                Ok(linked) => linked,
-                Err(error) => Err(HostError::Compile {
-                    name: self.source.name.clone(),
-                    reason: format!("the compiler broke off: {error}"),
-                }),
-            }
+            tokio::task::spawn_blocking(reading)
+                .await
+                .map_err(|fault| broken_off(&self.source, &fault))?
         };
         self.linked.get_or_try_init(read).await
     }

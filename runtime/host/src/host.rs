@@ -9,6 +9,7 @@ use std::{
 use bindings::{Calls, Kind, Linked, Linkers, Misfit, State};
 use bytes::Bytes;
 use serde_json::Value;
+use tokio::task::JoinError;
 use wasmtime::{Config, Engine, component::Component};
 
 use crate::{
@@ -78,27 +79,28 @@ impl Host {
     /// Loads a plugin: where it was compiled before, what is known of it, and its code when it is
     /// first called; else compiles it and asks it to describe itself.
     pub async fn load(&self, source: PluginSource) -> Result<Plugin, HostError> {
-        let shared = Arc::clone(&self.shared);
-        let name = source.name.clone();
-        let worked = tokio::task::spawn_blocking(move || shared.prepare(source)).await;
-        let (source, prepared) = worked.map_err(|error| HostError::Compile {
-            name,
-            reason: format!("the compiler broke off: {error}"),
-        })??;
-        match prepared {
-            Prepared::Known(kind, kept) => Ok(self.plugin(source, kind, None, kept)),
-            Prepared::Compiled(compiled) => {
-                let kept = Kept {
-                    description: describe(&source, &compiled.linked).await?,
-                    imports: compiled.imports,
-                    accepted: Vec::new(),
-                };
-                let (kind, component) = (compiled.kind, compiled.component);
-                let plugin = self.plugin(source, kind, Some(compiled.linked), kept.clone());
-                self.keep(component, &plugin, kept).await;
-                Ok(plugin)
-            }
+        let known = self.shared.cache.as_ref();
+        let known = known.and_then(|cache| cache.known(&source.digest));
+        if let Some((kind, kept)) = known
+            && source.kind.is_none_or(|wanted| wanted == kind)
+        {
+            return Ok(self.plugin(source, kind, None, kept));
         }
+        let shared = Arc::clone(&self.shared);
+        let compiling = source.clone();
+        let compile = move || shared.compile(&compiling, compiling.kind);
+        let compiled = tokio::task::spawn_blocking(compile)
+            .await
+            .map_err(|fault| broken_off(&source, &fault))??;
+        let kept = Kept {
+            description: describe(&source, &compiled.linked).await?,
+            imports: compiled.imports,
+            accepted: Vec::new(),
+        };
+        let (kind, component) = (compiled.kind, compiled.component);
+        let plugin = self.plugin(source, kind, Some(compiled.linked), kept.clone());
+        self.keep(component, &plugin, kept).await;
+        Ok(plugin)
     }
 
     /// Loads several plugins side by side, in their order.
@@ -135,20 +137,6 @@ impl Host {
 }
 
 impl Shared {
-    fn prepare(&self, source: PluginSource) -> Result<(PluginSource, Prepared), HostError> {
-        let known = self
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.known(&source.digest));
-        let prepared = match known {
-            Some((kind, kept)) if source.kind.is_none_or(|wanted| wanted == kind) => {
-                Prepared::Known(kind, kept)
-            }
-            _ => Prepared::Compiled(self.compile(&source, source.kind)?),
-        };
-        Ok((source, prepared))
-    }
-
     /// The code of a plugin that is known: from the cache, or compiled anew.
     pub(crate) fn read(
         &self,
@@ -212,16 +200,19 @@ impl Shared {
     }
 }
 
-enum Prepared {
-    Known(Kind, Kept),
-    Compiled(Compiled),
-}
-
 struct Compiled {
     component: Component,
     kind: Kind,
     imports: Vec<String>,
     linked: Linked,
+}
+
+/// The thread that compiled came to no end of its own.
+pub(crate) fn broken_off(source: &PluginSource, fault: &JoinError) -> HostError {
+    HostError::Compile {
+        name: source.name.clone(),
+        reason: format!("the compiler broke off: {fault}"),
+    }
 }
 
 fn incompatible(source: &PluginSource, reason: Incompatible) -> HostError {

@@ -2,8 +2,6 @@
 //! the same file and in the same database; and what opening the file costs. A number as argument
 //! is that of blocks.
 
-#![expect(clippy::print_stdout, reason = "a benchmark's figures are its output")]
-
 #[expect(clippy::unwrap_used, dead_code, reason = "written for the tests")]
 #[path = "../tests/store/server.rs"]
 mod server;
@@ -19,6 +17,7 @@ use engine::{
     Answer, Approvers, Brief, Count, Effect, Health, Intent, Journal, Operation, Origin, Outcome,
     Purpose, Release, Report, Rules, Timestamp, Undo,
 };
+use figures::{Figure, median, time};
 use rusqlite::{Connection, params};
 use serde_json::Value;
 use server::Server;
@@ -32,6 +31,9 @@ const BLOCKS: u64 = 20;
 const OPENINGS: usize = 50;
 
 fn main() {
+    if !figures::wanted() {
+        return;
+    }
     // Cargo passes options of its own.
     let blocks = std::env::args().find_map(|argument| argument.parse().ok());
     let blocks = blocks.unwrap_or(BLOCKS);
@@ -44,38 +46,27 @@ fn main() {
         .expect("a runtime starts");
     let file = path.clone();
     let task = runtime.spawn(async move { sqlite(&file, blocks).await });
-    show("SQLite", runtime.block_on(task).expect("no commit fails"));
+    let in_file = runtime.block_on(task).expect("no commit fails");
     let (opening, beginning) = runtime.block_on(openings(&path));
-    println!(
-        "open and the first question      {:>9.1} µs",
-        micros(opening)
-    );
-    println!(
-        "begin a deployment and its lease {:>9.1} µs",
-        micros(beginning)
-    );
     let task = runtime.spawn(async move { postgres(blocks).await });
-    show(
-        "PostgreSQL, over loopback",
-        runtime.block_on(task).expect("no commit fails"),
-    );
-}
-
-fn show(what: &str, (ours, bare): (Duration, Duration)) {
-    let ratio = ours.as_secs_f64() / bare.as_secs_f64();
-    println!("{what}");
-    println!("begin and end                    {:>9.1} µs", micros(ours));
-    println!("two bare commits                 {:>9.1} µs", micros(bare));
-    println!("ratio                            {ratio:>9.2}");
-}
-
-fn micros(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e6
-}
-
-fn median(mut durations: Vec<Duration>) -> Duration {
-    durations.sort_unstable();
-    durations[durations.len() / 2]
+    let in_database = runtime.block_on(task).expect("no commit fails");
+    let record = |name: &str, (ours, bare)| Figure {
+        bar: None,
+        ..Figure::times(name, ours, ("two bare commits", bare), f64::INFINITY)
+    };
+    let plain = |name: &str, took| Figure {
+        bar: None,
+        ..Figure::alone(name, time(took), "", true)
+    };
+    figures::print(&[
+        record("record of an operation, SQLite", in_file),
+        record(
+            "record of an operation, PostgreSQL over loopback",
+            in_database,
+        ),
+        plain("open the SQLite store, and the first question", opening),
+        plain("begin a deployment and its lease, SQLite", beginning),
+    ]);
 }
 
 /// Our record and the bare one, turn by turn.

@@ -2,7 +2,6 @@
 //!
 //!     cargo bench -p tests [-- start|memory|ssh]
 
-#![expect(clippy::print_stdout, reason = "the table is what it is for")]
 #![expect(
     clippy::unwrap_used,
     reason = "a measurement that cannot go on has failed"
@@ -12,21 +11,8 @@ mod memory;
 mod ssh;
 mod start;
 
-use std::time::Duration;
-
-/// One line of the table.
-struct Row {
-    figure: String,
-    ours: String,
-    baseline: String,
-    ratio: Option<f64>,
-    bar: String,
-    kept: bool,
-}
-
 fn main() {
-    // `cargo test` runs benchmarks, too, to see that they do.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !figures::wanted() {
         return;
     }
     let named = |name: &str| {
@@ -36,38 +22,15 @@ fn main() {
             .peekable();
         names.peek().is_none() || names.any(|chosen| chosen == name)
     };
-    let mut rows = Vec::new();
+    let mut measured = Vec::new();
     if named("start") {
-        rows.extend(start::measure());
+        measured.extend(start::measure());
     }
     if named("memory") {
-        rows.push(memory::measure());
+        measured.push(memory::measure());
     }
     if named("ssh") {
-        rows.extend(ssh::measure());
+        measured.extend(ssh::measure());
     }
-    println!("| figure | measured | baseline | ratio | bar | |");
-    println!("|---|---|---|---|---|---|");
-    for Row {
-        figure,
-        ours,
-        baseline,
-        ratio,
-        bar,
-        kept,
-    } in rows
-    {
-        let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
-        let kept = if kept { "kept" } else { "missed" };
-        println!("| {figure} | {ours} | {baseline} | {ratio} | {bar} | {kept} |");
-    }
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
-}
-
-fn milliseconds(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+    figures::print(&measured);
 }

@@ -2,14 +2,13 @@
 
 use std::{fs, process::Stdio, thread, time::Duration};
 
+use figures::Figure;
 use tests::{Fleet, World};
-
-use crate::Row;
 
 const TARGETS: usize = 100;
 const MIB: f64 = 1024.0;
 
-pub(crate) fn measure() -> Row {
+pub(crate) fn measure() -> Figure {
     let world = World::new();
     let names: Vec<_> = (1..=TARGETS)
         .map(|number| format!("t{number:03}"))
@@ -35,14 +34,12 @@ pub(crate) fn measure() -> Row {
     }
     assert!(deploying.wait().unwrap().success());
     fleet.all_on("2.0");
-    Row {
-        figure: "memory of the process deploying to 100 targets".into(),
-        ours: format!("{peak:.0} MiB"),
-        baseline: String::new(),
-        ratio: None,
-        bar: "<= 150 MiB".into(),
-        kept: peak <= 150.0,
-    }
+    Figure::alone(
+        "memory of the process deploying to 100 targets",
+        format!("{peak:.0} MiB"),
+        "<= 150 MiB",
+        peak <= 150.0,
+    )
 }
 
 /// The most that was ever resident, in MiB.

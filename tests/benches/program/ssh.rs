@@ -12,11 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use figures::{Figure, median};
 use flate2::{Compression, write::GzEncoder};
 use tests::{Hosts, World};
 use tokio::runtime::Runtime;
-
-use crate::{Row, median, milliseconds};
 
 /// What is deployed: as many files as a small application has, 5 MiB which cannot be packed.
 const FILES: usize = 300;
@@ -43,8 +42,8 @@ struct Scene {
     releases: u32,
 }
 
-pub(crate) fn measure() -> Vec<Row> {
-    let mut rows = Vec::new();
+pub(crate) fn measure() -> Vec<Figure> {
+    let mut figures = Vec::new();
     for (count, runs) in [(1, 15), (5, 9), (20, 5)] {
         let mut scene = Scene::new(count, |_, _, address| address);
         let (mut ours, mut bare, mut bash) = (Vec::new(), Vec::new(), Vec::new());
@@ -58,18 +57,25 @@ pub(crate) fn measure() -> Vec<Row> {
                 }));
             }
         }
-        let figure = format!("release to {count} SSH hosts");
-        rows.push(row(figure.clone(), &ours, "bare client", &bare, 1.2));
+        let name = format!("release to {count} SSH hosts");
+        let ours = median(ours);
+        figures.push(Figure::times(
+            &name,
+            ours,
+            ("bare client", median(bare)),
+            1.2,
+        ));
         if count == 20 {
-            rows.push(row(figure, &ours, "bash and OpenSSH", &bash, 0.5));
+            let bash = ("bash and OpenSSH", median(bash));
+            figures.push(Figure::times(&name, ours, bash, 0.5));
         }
     }
-    rows.push(far());
-    rows
+    figures.push(far());
+    figures
 }
 
 /// One host at the end of a longer line.
-fn far() -> Row {
+fn far() -> Figure {
     let line = Runtime::new().unwrap();
     let mut scene = Scene::new(1, |world, hosts, address| {
         let port = line.block_on(delay::before(address, ROUND_TRIP / 2));
@@ -82,21 +88,8 @@ fn far() -> Row {
         ours.push(scene.by_the_program());
         ssh.push(scene.timed(|scene, id| shell::one(&scene.hosts[0], &scene.archive, id)));
     }
-    let figure = format!("release to 1 SSH host, round trip {ROUND_TRIP:?}");
-    row(figure, &ours, "one `ssh`", &ssh, 1.2)
-}
-
-fn row(figure: String, ours: &[Duration], name: &str, other: &[Duration], most: f64) -> Row {
-    let (ours, other) = (median(ours.to_vec()), median(other.to_vec()));
-    let ratio = ours.as_secs_f64() / other.as_secs_f64();
-    Row {
-        figure,
-        ours: milliseconds(ours),
-        baseline: format!("{name}: {}", milliseconds(other)),
-        ratio: Some(ratio),
-        bar: format!("<= {most}x"),
-        kept: ratio <= most,
-    }
+    let name = format!("release to 1 SSH host, round trip {ROUND_TRIP:?}");
+    Figure::times(name, median(ours), ("one `ssh`", median(ssh)), 1.2)
 }
 
 impl Scene {

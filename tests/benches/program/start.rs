@@ -9,9 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use figures::{Figure, median};
 use tests::{Fleet, World};
-
-use crate::{Row, median, milliseconds};
 
 const WARM: usize = 30;
 const COLD: usize = 5;
@@ -44,7 +43,7 @@ on = []
 url = "http://127.0.0.1:1/"
 "#;
 
-pub(crate) fn measure() -> Vec<Row> {
+pub(crate) fn measure() -> Vec<Figure> {
     let mut world = World::new();
     let fleet = Fleet::new(&world, &[("one", "all"), ("two", "all")]);
     world.release("1.0");
@@ -56,7 +55,7 @@ pub(crate) fn measure() -> Vec<Row> {
     let cache = world.file("cache");
     world.set("XDG_CACHE_HOME", &cache.display().to_string());
 
-    let cold: Vec<_> = (0..COLD).map(|_| cold(&world, &cache)).collect();
+    let cold = (0..COLD).map(|_| cold(&world, &cache)).collect();
     let empty = empty_program(world.path());
     let (mut warm, mut baseline) = (Vec::new(), Vec::new());
     for _ in 0..WARM {
@@ -65,26 +64,16 @@ pub(crate) fn measure() -> Vec<Row> {
         assert!(Command::new(&empty).status().unwrap().success());
         baseline.push(begin.elapsed());
     }
-    let (warm, baseline) = (median(warm), median(baseline));
-    let cold = median(cold);
-    let ratio = warm.as_secs_f64() / baseline.as_secs_f64();
+    let (warm, baseline, cold) = (median(warm), median(baseline), median(cold));
+    let name = "start to the first operation, caches warm, 8 plugins";
     vec![
-        Row {
-            figure: "start to the first operation, caches warm, 8 plugins".into(),
-            ours: milliseconds(warm),
-            baseline: format!("empty program: {}", milliseconds(baseline)),
-            ratio: Some(ratio),
-            bar: "<= 10x".into(),
-            kept: ratio <= 10.0,
-        },
-        Row {
-            figure: "the same, caches cold".into(),
-            ours: format!("{:.2} s of CPU time", cold.as_secs_f64()),
-            baseline: String::new(),
-            ratio: None,
-            bar: "<= 1.5 s".into(),
-            kept: cold <= Duration::from_millis(1500),
-        },
+        Figure::times(name, warm, ("empty program", baseline), 10.0),
+        Figure::alone(
+            "the same, caches cold",
+            format!("{:.2} s of CPU time", cold.as_secs_f64()),
+            "<= 1.5 s",
+            cold <= Duration::from_millis(1500),
+        ),
     ]
 }
 

@@ -155,7 +155,7 @@ fn a_canary_goes_on() {
 
 #[test]
 fn behind_nginx_it_goes_on() {
-    let (world, fleet, _nginx) = behind_nginx(ROLLING);
+    let (world, fleet, _nginx) = behind_nginx(THREE, ROLLING);
     world.release("2.0");
     at_points((&world, &fleet), Mix::CAREFUL, 4, |point, _, to| {
         goes_on(&world, &fleet, point, to);

@@ -2,13 +2,17 @@
 //! clients that neither retry nor open new ones can lose a request then: those are counted,
 //! beside what a bare reload costs.
 
-use tests::{Fleet, Hosts, Load, Mix, Nginx, World, load::Kind, record};
+use tests::{
+    Fleet, Hosts, Load, Mix, Nginx, World,
+    load::{Kind, now_ms},
+    record,
+};
 
 use crate::scene::{CANARY, LIMITS, THREE, deploy, play, shown};
 
-pub(crate) fn behind_nginx(strategy: &str) -> (World, Fleet, Nginx) {
+pub(crate) fn behind_nginx(members: &[(&str, &str)], strategy: &str) -> (World, Fleet, Nginx) {
     let world = World::new();
-    let fleet = Fleet::new(&world, THREE);
+    let fleet = Fleet::new(&world, members);
     let nginx = Nginx::start(&world, &fleet.balancer);
     world.configure(&[&fleet.toml(), &nginx.toml(), LIMITS, strategy]);
     world.release("1.0");
@@ -25,26 +29,68 @@ fn changes(world: &World) -> usize {
         .count()
 }
 
-#[test]
-fn canary_with_as_many_reloads_as_changes_and_careful_clients_notice_nothing() {
-    let (world, fleet, nginx) = behind_nginx(CANARY);
+/// Deploys 2.0 with as many reloads as changes, and clients that open a connection for each
+/// request, or ask again, notice nothing.
+fn nobody_notices(members: &[(&str, &str)], strategy: &str) -> Fleet {
+    let (world, fleet, nginx) = behind_nginx(members, strategy);
     world.release("2.0");
     let before = nginx.reloads();
     let played = play(&world, &fleet, Mix::CAREFUL, &deploy("2.0"));
     assert_eq!(played.ran.code(), Some(0), "{}", played.ran);
     played.nobody_noticed();
-    fleet.all_on("2.0");
     let (reloads, changes) = (nginx.reloads() - before, changes(&world));
     println!("{changes} changes, {reloads} reloads");
     assert!(
         reloads <= changes,
         "{reloads} reloads for {changes} changes"
     );
+    assert_eq!(
+        tests::fleet::version_at(&fleet.balancer).as_deref(),
+        Some("2.0")
+    );
+    fleet
+}
+
+#[test]
+fn canary() {
+    nobody_notices(THREE, CANARY).all_on("2.0");
+}
+
+#[test]
+fn rolling() {
+    let strategy = "\n[strategy]\nuse = \"rolling\"\nbatch = 1\n";
+    nobody_notices(THREE, strategy).all_on("2.0");
+}
+
+#[test]
+fn blue_green() {
+    let members = [("b", "blue"), ("g", "green")];
+    let strategy = "\n[strategy]\nuse = \"blue-green\"\n";
+    let fleet = nobody_notices(&members, strategy);
+    let versions = fleet.versions();
+    assert!(
+        versions.values().any(|it| it.as_deref() == Some("1.0")),
+        "the way back is kept: {versions:?}"
+    );
+}
+
+#[test]
+fn simple_costs_downtime_and_ends_it() {
+    let strategy = "\n[strategy]\nuse = \"simple\"\n";
+    let (world, fleet, _nginx) = behind_nginx(THREE, strategy);
+    world.release("2.0");
+    let played = play(&world, &fleet, Mix::CAREFUL, &deploy("2.0"));
+    assert_eq!(played.ran.code(), Some(0), "{}", played.ran);
+    println!("simple: down for {} ms", played.counted.downtime_ms());
+    fleet.all_on("2.0");
+    let last = played.counted.between(now_ms() - 500..now_ms());
+    assert!(last.requests() > 0 && last.failures().is_empty(), "{last}");
+    assert_eq!(last.share("1.0"), 0.0);
 }
 
 #[test]
 fn losses_of_kept_connections_are_nginx_s_own() {
-    let (world, fleet, nginx) = behind_nginx(CANARY);
+    let (world, fleet, nginx) = behind_nginx(THREE, CANARY);
     world.release("2.0");
     let before = nginx.reloads();
     let played = play(&world, &fleet, Mix::KEPT, &deploy("2.0"));
@@ -84,7 +130,7 @@ fn losses_of_kept_connections_are_nginx_s_own() {
 
 #[test]
 fn a_file_that_nginx_refuses_changes_nothing() {
-    let (world, fleet, nginx) = behind_nginx(CANARY);
+    let (world, fleet, nginx) = behind_nginx(THREE, CANARY);
     world.release("2.0");
     // Somebody else's mistake, found by the test that comes before a reload.
     world.write(

@@ -96,7 +96,7 @@ fn attempt(path: &PathBuf, token: u64) -> Result<Option<Held>, MachineError> {
         raised.and_then(|()| file.sync_all()).map_err(failed)?;
     }
     drop(file);
-    Ok(None)
+    attempt(path, token)
 }
 
 fn read(file: &mut File) -> io::Result<Option<u64>> {

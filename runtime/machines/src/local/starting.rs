@@ -22,8 +22,6 @@ pub(crate) fn start<T>(spawn: impl FnOnce() -> T) -> T {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
     use std::{
         fs,
         os::unix::fs::PermissionsExt,

@@ -222,3 +222,53 @@ fn stamp(time: engine::Timestamp) -> Result<String, Failure> {
         .map_err(|error| invalid(format!("the clock is out of range: {error}")))?;
     Ok(time.strftime("%Y%m%dT%H%M%SZ").to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::{HeaderMap, Method};
+
+    use super::*;
+    use crate::grants::Destination;
+
+    /// The examples of "Signature Calculations for the Authorization Header" in the documentation
+    /// of Amazon S3, with the keys, the bucket and the time that it has.
+    #[test]
+    fn aws_s_own_examples_come_out() {
+        let examples = [
+            (
+                "?lifecycle",
+                "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543",
+            ),
+            (
+                "?max-keys=2&prefix=J",
+                "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
+            ),
+        ];
+        let keys = Keys {
+            service: "s3".into(),
+            region: "us-east-1".into(),
+            id: "AKIAIOSFODNN7EXAMPLE".into(),
+            secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
+            token: None,
+        };
+        for (query, signature) in examples {
+            let url = format!("https://examplebucket.s3.amazonaws.com/{query}");
+            let mut outgoing = Outgoing {
+                method: Method::GET,
+                destination: Destination::parse(&url).unwrap(),
+                headers: HeaderMap::new(),
+                body: Vec::new(),
+            };
+            aws(&mut outgoing, &keys, "20130524T000000Z").unwrap();
+            let said = outgoing.headers[AUTHORIZATION].to_str().unwrap();
+            assert_eq!(
+                said,
+                format!(
+                    "AWS4-HMAC-SHA256 \
+                     Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
+                     SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={signature}"
+                )
+            );
+        }
+    }
+}
