@@ -21,13 +21,18 @@ use cap_std::fs::Dir;
 use tokio::sync::Mutex;
 
 pub use self::error::ArtifactError;
-pub(crate) use self::pack::{Packed, Parcel};
+pub(crate) use self::pack::{Form, Packed, Parcel};
 use self::{
     check::Summary,
     entries::Format,
     identity::{Hashing, Kept},
 };
 use crate::error::MachineError;
+
+/// What gzip must leave of a release, in percent, for it to be worth a machine's time: `gzip` takes
+/// a machine many times as long as `tar` alone. Images, archives and compiled code that is
+/// compressed already do not get there.
+const GZIPPED_PERCENT_MAX: u64 = 80;
 
 /// Knows the artifact of each release.
 #[async_trait]
@@ -130,8 +135,9 @@ impl Artifact {
         Ok(self.mode)
     }
 
-    /// What is sent to another machine, to be unpacked there or copied. For unpacking it is a
-    /// gzipped tar in which nothing needs care. Made once, also where many ask at a time.
+    /// What is sent to another machine, to be unpacked there or copied. For unpacking it is a tar
+    /// in which nothing needs care, gzipped where that helps. Made once, also where many ask at a
+    /// time.
     pub(crate) async fn packed(
         self: &Arc<Self>,
         unpack: bool,
@@ -172,10 +178,23 @@ impl Artifact {
 
     fn to_unpack(&self) -> Result<Packed, ArtifactError> {
         self.unpackable()?;
-        if self.format == Format::TarGz && self.summary.as_it_is {
-            return self.as_it_is();
+        let gzipped = if self.format == Format::TarGz && self.summary.as_it_is {
+            self.as_it_is(Form::Gzip)?
+        } else {
+            self.again(Form::Gzip)?
+        };
+        let worth = gzipped.bytes() <= self.summary.bytes / 100 * GZIPPED_PERCENT_MAX;
+        // A large one would need as much room again here.
+        if worth || self.kept.is_none() {
+            Ok(gzipped)
+        } else {
+            self.again(Form::Tar)
         }
-        let (packed, found) = pack::again(&self.path, self.format, self.kept.as_ref())?;
+    }
+
+    fn again(&self, form: Form) -> Result<Packed, ArtifactError> {
+        let kept = self.kept.as_ref();
+        let (packed, found) = pack::again(form, &self.path, self.format, kept)?;
         self.compare(&found)?;
         Ok(packed)
     }
@@ -184,13 +203,13 @@ impl Artifact {
         if self.format == Format::Directory {
             return Err(ArtifactError::NotAFile(self.path.clone()));
         }
-        self.as_it_is()
+        self.as_it_is(Form::Plain)
     }
 
-    fn as_it_is(&self) -> Result<Packed, ArtifactError> {
+    fn as_it_is(&self, form: Form) -> Result<Packed, ArtifactError> {
         match &self.kept {
-            Some(kept) => Ok(kept.clone().into()),
-            None => Packed::as_it_is(&self.path, &self.digest),
+            Some(kept) => Ok(Packed::kept(form, kept.clone())),
+            None => Packed::as_it_is(form, &self.path, &self.digest),
         }
     }
 

@@ -163,7 +163,7 @@ async fn an_upload_that_was_cut_off_leaves_nothing_that_counts() {
     let machine = Ssh::new("web", server.spec_at(wire.port()));
     let dir = tempfile::tempdir().unwrap();
     let archive = dir.path().join("large.tar.gz");
-    let contents = incompressible(3 << 20);
+    let contents = archives::incompressible(3 << 20);
     archives::raw(
         &archive,
         &[archives::Raw {
@@ -226,7 +226,7 @@ async fn an_artifact_that_changes_on_its_way_does_not_appear() {
     let dir = tempfile::tempdir().unwrap();
     // Larger than what is kept in memory.
     let archive = dir.path().join("large.tar.gz");
-    let contents = incompressible(18 << 20);
+    let contents = archives::incompressible(18 << 20);
     archives::raw(
         &archive,
         &[archives::Raw {
@@ -243,7 +243,7 @@ async fn an_artifact_that_changes_on_its_way_does_not_appear() {
     archives::raw(
         &archive,
         &[archives::Raw {
-            contents: &incompressible_from(7, 18 << 20),
+            contents: &archives::incompressible_from(7, 18 << 20),
             ..Default::default()
         }],
     );
@@ -263,7 +263,7 @@ async fn a_disk_that_is_full_is_said_to_be() {
     archives::raw(
         &limited,
         &[archives::Raw {
-            contents: &incompressible(64 << 10),
+            contents: &archives::incompressible(64 << 10),
             ..Default::default()
         }],
     );
@@ -639,19 +639,4 @@ async fn a_pool_knows_its_machines() {
     }
     assert!(machines.get("nowhere").is_none());
     machines.close().await;
-}
-
-fn incompressible(bytes: usize) -> Vec<u8> {
-    incompressible_from(1, bytes)
-}
-
-/// The same for the same seed.
-fn incompressible_from(mut seed: u64, bytes: usize) -> Vec<u8> {
-    let mut next = || {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 56) as u8
-    };
-    (0..bytes).map(|_| next()).collect()
 }

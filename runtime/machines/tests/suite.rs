@@ -35,8 +35,8 @@ macro_rules! suite {
             a_number_that_another_process_got_is_left_alone,
             a_program_that_cannot_start_is_a_failure, an_older_token_is_refused,
             a_newer_token_waits_for_what_an_older_one_has_under_way,
-            every_format_unpacks_to_the_same_tree, what_is_there_is_not_unpacked_again,
-            a_file_can_be_copied,
+            every_format_unpacks_to_the_same_tree, what_gzip_makes_no_shorter_unpacks,
+            what_is_there_is_not_unpacked_again, a_file_can_be_copied,
         );
     };
     ($machine:expr; $($name:ident),* $(,)?) => {
@@ -698,6 +698,20 @@ pub(crate) async fn every_format_unpacks_to_the_same_tree(machine: &dyn Machine,
         assert!(!root.join(&name).join("left").exists());
         assert!(!root.join(format!("{name}.partial")).exists());
     }
+}
+
+pub(crate) async fn what_gzip_makes_no_shorter_unpacks(machine: &dyn Machine, dir: &Path) {
+    let contents = archives::incompressible(100 << 10);
+    let archive = dir.join("archive.tar.gz");
+    let entry = archives::Raw {
+        contents: &contents,
+        ..Default::default()
+    };
+    archives::raw(&archive, &[entry]);
+    unpack(machine, at(dir, "out"), &Only::open(&archive))
+        .await
+        .unwrap();
+    assert!(fs::read(dir.join("out/a")).unwrap() == contents);
 }
 
 pub(crate) async fn what_is_there_is_not_unpacked_again(machine: &dyn Machine, dir: &Path) {

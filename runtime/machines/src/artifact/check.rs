@@ -30,6 +30,8 @@ const ENTRIES_MAX: usize = 1_000_000;
 pub(super) struct Summary {
     /// Whether any `tar` may unpack it as it is: nothing in it has special permissions.
     pub(super) as_it_is: bool,
+    /// How long all files are together.
+    pub(super) bytes: u64,
 }
 
 /// What kind of thing stands under a name.
@@ -201,6 +203,7 @@ pub(super) fn look_through(
         digest,
         Summary {
             as_it_is: looking.0.as_it_is,
+            bytes: looking.0.bytes,
         },
     ))
 }

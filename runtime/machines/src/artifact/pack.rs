@@ -19,9 +19,21 @@ use super::{
     identity::{Hashing, Kept, written},
 };
 
+/// How bytes to be unpacked are to be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A gzipped tar.
+    Gzip,
+    /// A plain one.
+    Tar,
+    /// A file that is not unpacked.
+    Plain,
+}
+
 /// Bytes to be sent.
 #[derive(Debug)]
 pub(crate) struct Packed {
+    form: Form,
     bytes: u64,
     digest: String,
     source: Source,
@@ -35,7 +47,7 @@ enum Source {
 
 impl Packed {
     /// A file as it lies there, which must have that digest when it was sent.
-    pub(super) fn as_it_is(path: &Path, digest: &str) -> Result<Self, ArtifactError> {
+    pub(super) fn as_it_is(form: Form, path: &Path, digest: &str) -> Result<Self, ArtifactError> {
         let unreadable = |source| ArtifactError::Unreadable {
             path: path.to_owned(),
             source,
@@ -43,24 +55,41 @@ impl Packed {
         let file = File::open(path).map_err(unreadable)?;
         let bytes = file.metadata().map_err(unreadable)?.len();
         Ok(Self {
+            form,
             bytes,
             digest: digest.to_owned(),
             source: Source::File(Arc::new(file)),
         })
     }
 
-    fn of(file: File) -> io::Result<Self> {
+    fn of(form: Form, file: File) -> io::Result<Self> {
         if let Some(kept) = Kept::read(&file)? {
-            return Ok(kept.into());
+            return Ok(Self::kept(form, kept));
         }
         let bytes = file.metadata()?.len();
         (&file).rewind()?;
         let digest = Hashing::new(&file).finish()?;
         Ok(Self {
+            form,
             bytes,
             digest,
             source: Source::File(Arc::new(file)),
         })
+    }
+
+    /// What is in memory.
+    pub(super) fn kept(form: Form, Kept { bytes, digest }: Kept) -> Self {
+        Self {
+            form,
+            bytes: bytes.len() as u64,
+            digest,
+            source: Source::Memory(bytes),
+        }
+    }
+
+    /// How they are to be understood.
+    pub(crate) fn form(&self) -> Form {
+        self.form
     }
 
     /// How many bytes there are.
@@ -75,16 +104,6 @@ impl Packed {
             packed: Arc::clone(self),
             at: 0,
             hash,
-        }
-    }
-}
-
-impl From<Kept> for Packed {
-    fn from(Kept { bytes, digest }: Kept) -> Self {
-        Self {
-            bytes: bytes.len() as u64,
-            digest,
-            source: Source::Memory(bytes),
         }
     }
 }
@@ -139,9 +158,10 @@ impl Parcel {
     }
 }
 
-/// Packs an artifact again, as a gzipped tar of which any `tar` can unpack every entry safely.
-/// Gives the digest of what was read.
+/// Packs an artifact again, as a tar of which any `tar` can unpack every entry safely. Gives the
+/// digest of what was read.
 pub(super) fn again(
+    form: Form,
     path: &Path,
     format: Format,
     kept: Option<&Kept>,
@@ -152,22 +172,31 @@ pub(super) fn again(
         source,
     };
     let file = tempfile::tempfile().map_err(failed)?;
-    let gzip = GzEncoder::new(io::BufWriter::new(file), Compression::fast());
+    let file = io::BufWriter::new(file);
+    let (written, found) = if form == Form::Gzip {
+        let gzip = GzEncoder::new(file, Compression::fast());
+        let (gzip, found) = tar(path, format, kept, gzip)?;
+        (gzip.and_then(GzEncoder::finish), found)
+    } else {
+        tar(path, format, kept, file)?
+    };
+    let file = written.map_err(failed)?.into_inner();
+    let file = file.map_err(|error| failed(error.into_error()))?;
+    Ok((Packed::of(form, file).map_err(failed)?, found))
+}
+
+fn tar<W: Write>(
+    path: &Path,
+    format: Format,
+    kept: Option<&Kept>,
+    to: W,
+) -> Result<(io::Result<W>, String), ArtifactError> {
     let mut packing = Packing {
         rules: Rules::new(path),
-        tar: tar::Builder::new(gzip),
+        tar: tar::Builder::new(to),
     };
     let found = entries::each(path, format, kept, &mut packing)?;
-    let file = packing
-        .tar
-        .into_inner()
-        .and_then(GzEncoder::finish)
-        .map_err(failed)?;
-    let mut file = file
-        .into_inner()
-        .map_err(|error| failed(error.into_error()))?;
-    file.flush().map_err(failed)?;
-    Ok((Packed::of(file).map_err(failed)?, found))
+    Ok((packing.tar.into_inner(), found))
 }
 
 struct Packing<W: Write> {

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use crate::{
     action::{Action, Command, OUTPUT_BYTES_MAX, Place, READ_BYTES_MAX},
-    artifact::{ArtifactSource, Packed},
+    artifact::{ArtifactSource, Form, Packed},
     error::{ErrorKind, MachineError},
     fence::Fence,
     local::{BECOME, FENCE_WAIT, LIST_ENTRIES_MAX, artifact, check_command, check_place},
@@ -309,8 +309,13 @@ impl Script {
         };
         let name = self.go_to(at)?;
         let bytes = packed.bytes();
+        let how = match packed.form() {
+            Form::Gzip => "gzip".to_owned(),
+            Form::Tar => "tar".to_owned(),
+            Form::Plain => format!("{mode:o}"),
+        };
         self.line(&format!(
-            "if absent {name}; then {word} {name} {bytes} {mode:o}"
+            "if absent {name}; then {word} {name} {bytes} {how}"
         ));
         // Only where more follows must it be read all the same.
         if self.more_after(index) {

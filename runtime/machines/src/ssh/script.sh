@@ -119,7 +119,7 @@ absent() {
 unpack() {
     mkdir -- "$partial" || fail rejected
     # Not `tar -z`, which copies what comes from a pipe once more.
-    take "$2" | gzip -dc |
+    if [ "$3" = gzip ]; then take "$2" | gzip -dc; else take "$2"; fi |
         { tar --no-same-owner --no-same-permissions -C "$partial" -xf - && cat >/dev/null; } ||
         fail rejected
     meant; into "$1"

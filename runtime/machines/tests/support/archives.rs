@@ -9,6 +9,11 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 
+/// As much text as makes gzip worth its while.
+fn text() -> String {
+    "All work and no play makes Jack a dull boy.\n".repeat(1000)
+}
+
 /// A small application: a file in a directory, a program, a link.
 pub(crate) fn tree(at: &Path) {
     fs::create_dir_all(at.join("bin")).unwrap();
@@ -16,6 +21,7 @@ pub(crate) fn tree(at: &Path) {
     fs::write(at.join("bin/hello"), "#!/bin/sh\necho hello\n").unwrap();
     fs::set_permissions(at.join("bin/hello"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(at.join("read me"), "it's \"quoted\"\n").unwrap();
+    fs::write(at.join("text"), text()).unwrap();
     symlink("bin/hello", at.join("start")).unwrap();
     symlink("../bin/hello", at.join("empty/back")).unwrap();
 }
@@ -34,6 +40,7 @@ pub(crate) fn assert_tree(at: &Path) {
         fs::read_to_string(at.join("empty/back")).unwrap(),
         "#!/bin/sh\necho hello\n"
     );
+    assert_eq!(fs::read_to_string(at.join("text")).unwrap(), text());
     let mode = at
         .join("bin/hello")
         .metadata()
@@ -76,6 +83,8 @@ fn zipped(to: &Path) {
     zip.write_all(b"#!/bin/sh\necho hello\n").unwrap();
     zip.start_file("read me", options(0o644)).unwrap();
     zip.write_all(b"it's \"quoted\"\n").unwrap();
+    zip.start_file("text", options(0o644)).unwrap();
+    zip.write_all(text().as_bytes()).unwrap();
     zip.add_symlink("start", "bin/hello", options(0o777))
         .unwrap();
     zip.add_symlink("empty/back", "../bin/hello", options(0o777))
@@ -198,4 +207,19 @@ pub(crate) fn hostile(dir: &Path) -> Vec<(PathBuf, &'static str)> {
         (path, why)
     };
     cases.into_iter().enumerate().map(write).collect()
+}
+
+pub(crate) fn incompressible(bytes: usize) -> Vec<u8> {
+    incompressible_from(1, bytes)
+}
+
+/// The same for the same seed.
+pub(crate) fn incompressible_from(mut seed: u64, bytes: usize) -> Vec<u8> {
+    let mut next = || {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 56) as u8
+    };
+    (0..bytes).map(|_| next()).collect()
 }
