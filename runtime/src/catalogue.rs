@@ -198,6 +198,16 @@ impl Catalogue {
         }
     }
 
+    /// Reads the code of those that a deployment calls first, beside whatever else is done.
+    pub(crate) fn read_ahead(&self) {
+        let first = |used: &&Used| matches!(used.kind, Kind::Platform | Kind::LoadBalancer);
+        for used in self.used.iter().filter(first) {
+            let plugin = used.plugin.clone();
+            // What fails here fails again in the first call, which tells whom it concerns.
+            tokio::spawn(async move { plugin.ready().await.is_ok() });
+        }
+    }
+
     /// The plugin that a section uses.
     pub(crate) fn get(&self, section: &PluginUse) -> Option<&Used> {
         self.used

@@ -84,6 +84,7 @@ impl Deploy {
         let opening = release::begin(&site, &version);
         let (catalogue, found) = site.wait(async {
             let catalogue = Catalogue::load(&site.configuration, &site.folder, &host).await?;
+            catalogue.read_ahead();
             let anew = self.new_release;
             let found = release::find(&site, &catalogue, &version, opening, anew).await?;
             Ok::<_, Problem>((catalogue, found))
