@@ -38,6 +38,12 @@ impl Past {
         open.filter(move |each| each.token > since)
     }
 
+    /// Those that were handed in and that nobody began yet, in the order in which they are taken.
+    pub(crate) fn queued(&self) -> impl Iterator<Item = &Deployment> {
+        let waits = |each: &&Deployment| each.state == State::Queued && each.token == 0;
+        self.0.iter().rev().filter(waits)
+    }
+
     /// The last one after this that left something as it made it: taking this one back would take
     /// that from under it.
     pub(crate) fn after(&self, deployment: &Deployment) -> Option<&Deployment> {
