@@ -241,6 +241,12 @@ impl ArtifactSource for Artifacts {
             return Err(MachineError::new(ErrorKind::Missing, text));
         };
         let place = download::place(&self.folder, &self.state, &named.artifact);
+        if download::is_address(&named.artifact) && !place.exists() {
+            // Another machine fetched it, or somebody tidied up.
+            let fetched = download::fetch(&named.artifact, &place).await;
+            fetched
+                .map_err(|problem| MachineError::new(ErrorKind::Unavailable, problem.sentence()))?;
+        }
         let artifact = Arc::new(open(place).await?);
         if artifact.digest() != named.digest {
             return Err(changed(release, &artifact, &named.digest));

@@ -1,5 +1,7 @@
 //! The one engine for all plugins, and loading: from bytes to a plugin that can be called.
 
+mod loaded;
+
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -11,6 +13,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use wasmtime::{Config, Engine, component::Component};
 
+use self::loaded::{Identity, Loaded};
 use crate::{
     bounds::{self, Ended},
     broken,
@@ -53,6 +56,7 @@ struct Shared {
     engine: Engine,
     linkers: Linkers,
     cache: Option<Cache>,
+    loaded: Loaded,
 }
 
 impl Host {
@@ -70,13 +74,19 @@ impl Host {
                 engine,
                 linkers,
                 cache,
+                loaded: Loaded::default(),
             }),
         })
     }
 
     /// Loads a plugin: from the cache where it was compiled before, which takes a fraction of a
-    /// millisecond; else compiles it and asks it to describe itself.
+    /// millisecond; else compiles it and asks it to describe itself. One that is in use already is
+    /// the same once more, and takes no more memory.
     pub async fn load(&self, source: PluginSource) -> Result<Plugin, HostError> {
+        if let Some(plugin) = self.shared.loaded.find(&source) {
+            return Ok(plugin);
+        }
+        let identity = Identity::of(&source);
         let host = self.clone();
         let name = source.name.clone();
         let worked = tokio::task::spawn_blocking(move || host.prepare(source)).await;
@@ -103,6 +113,7 @@ impl Host {
         if fresh {
             self.keep(prepared.component, &plugin).await;
         }
+        self.shared.loaded.add(identity, &plugin);
         Ok(plugin)
     }
 

@@ -1,6 +1,6 @@
 //! What the whole program costs, each figure beside a baseline of the same run:
 //!
-//!     cargo bench -p tests [-- start|memory|ssh]
+//!     cargo bench -p tests [-- start|memory|waiting|ssh]
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 #![expect(
@@ -11,6 +11,7 @@
 mod memory;
 mod ssh;
 mod start;
+mod waiting;
 
 use std::time::Duration;
 
@@ -42,6 +43,9 @@ fn main() {
     }
     if named("memory") {
         rows.push(memory::measure());
+    }
+    if named("waiting") {
+        rows.push(waiting::measure());
     }
     if named("ssh") {
         rows.extend(ssh::measure());
