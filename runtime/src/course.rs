@@ -1,6 +1,7 @@
 //! The way of one deployment through this process: lease, record, listeners, strategy, verdict,
 //! and what is tidied up after it.
 
+mod beginning;
 mod telling;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -9,7 +10,7 @@ use engine::{
     Brief, Deployment, Event, Failure, Name, Observer, Purpose, Record, Resume, Timestamp, Verdict,
     World, rollback_open,
 };
-use store::{Blob, Lease, LeaseError, NewDeployment};
+use store::{Lease, LeaseError};
 
 use crate::{
     assemble::System,
@@ -24,14 +25,12 @@ use crate::{
     serve::Seat,
     site::Site,
     system,
-    tenure::{Hold, LEASE, milliseconds},
+    tenure::Hold,
     terminal::Terminal,
 };
 
-/// From one try to get the lease to the next.
-const KNOCK: Duration = Duration::from_millis(500);
-/// What a lease is for under which a deployment is taken back: whoever takes it over from one who died goes
-/// on with that.
+/// What a lease is for under which a deployment is taken back: whoever takes it over from one who
+/// died goes on with that.
 pub(crate) const UNDO: &str = "undo";
 /// How long a process that has no say any more tries to keep what it has for the audit.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -96,17 +95,6 @@ impl Course<'_> {
         Ok(exit::of(&verdict))
     }
 
-    /// Writes the deployment down for a server to take. Gives back its id.
-    pub(crate) async fn hand_in(self, system: System, found: Found) -> Result<String, Problem> {
-        let brief = self.brief(&system, &found).await?;
-        let id = brief.id.clone();
-        let new = self.new_deployment(&system, brief, &found);
-        let store = &self.site.store;
-        store.queue_deployment(new, system::now()).await?;
-        system.machines.close().await;
-        Ok(id)
-    }
-
     /// Goes on with an open deployment where its record ends; `resume` says how, but for the
     /// record. Gives back the exit code.
     pub(crate) async fn go_on(
@@ -143,28 +131,6 @@ impl Course<'_> {
             Verdict::RolledBack { .. } | Verdict::Refused { .. } => Ok(exit::DONE),
             verdict => Ok(exit::of(&verdict)),
         }
-    }
-
-    async fn brief(&self, system: &System, found: &Found) -> Result<Brief, Problem> {
-        let brief = system.brief(self.site, self.purpose, &found.release);
-        Ok(Brief {
-            bystanders: self.bystanders.clone(),
-            ..brief.await?
-        })
-    }
-
-    async fn reopen(&self, id: &str, purpose: &str) -> Result<(Arc<Brief>, Lease), Problem> {
-        let store = &self.site.store;
-        let brief = Arc::new(store.pinned(id).await?.brief);
-        let owner = self.site.owner(purpose);
-        let (now, length) = (system::now(), milliseconds(LEASE));
-        let lease = store.reopen_deployment(id, &owner, length, now).await?;
-        Ok((brief, lease))
-    }
-
-    fn hold(&self, system: &System, lease: Lease) -> Hold {
-        let (store, interrupt) = (self.site.store.clone(), system.interrupt.clone());
-        Hold::keep(store, lease, LEASE, interrupt, None)
     }
 
     /// Runs it to its end, or to where this process stops, and tells whoever listens. The lease is
@@ -254,6 +220,11 @@ impl Course<'_> {
             }
             Verdict::Left => {
                 store.flush().await?;
+                if lease.owner.purpose == UNDO {
+                    // The record may not say yet that it is taken back: whoever finds this lease
+                    // run out knows.
+                    return Ok(());
+                }
                 return match store.hand_over(&brief.id, lease, now).await {
                     // Somebody else has it already.
                     Ok(()) | Err(LeaseError::Lost { .. }) => Ok(()),
@@ -306,54 +277,6 @@ impl Course<'_> {
         };
         let found = deployment.found().cloned();
         (deployment.finish(result).await, found)
-    }
-
-    /// Writes the deployment down and takes its lease; waits for it where the operator does.
-    async fn begin(
-        &self,
-        system: &System,
-        brief: &Arc<Brief>,
-        found: &Found,
-    ) -> Result<Lease, Problem> {
-        let end = tokio::time::Instant::now() + self.wait;
-        let mut told = false;
-        loop {
-            let new = self.new_deployment(system, Brief::clone(brief), found);
-            let begun = self
-                .site
-                .store
-                .begin_deployment(new, milliseconds(LEASE), system::now());
-            match begun.await {
-                Err(LeaseError::Held { scope, held }) if tokio::time::Instant::now() < end => {
-                    if !told && self.format == Format::Human {
-                        self.terminal
-                            .line(&format!("waiting for {scope}: held by {}", held.owner));
-                    }
-                    told = true;
-                    tokio::time::sleep(KNOCK).await;
-                }
-                result => return Ok(result?),
-            }
-        }
-    }
-
-    fn new_deployment(&self, system: &System, brief: Brief, found: &Found) -> NewDeployment {
-        NewDeployment {
-            brief,
-            artifact: found.artifact.clone(),
-            configuration: system.configuration.clone(),
-            folder: self.site.folder.to_string_lossy().into_owned(),
-            strategy: Blob {
-                digest: system.strategy.digest().to_owned(),
-                bytes: system.strategy.bytes(),
-            },
-            plugins: system.pins.clone(),
-            owner: self.site.owner(match self.purpose {
-                Purpose::Deploy => "deploy",
-                Purpose::Rollback => "rollback",
-            }),
-            over_unfinished: false,
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Leaving deployments to another process: what is under way comes to its end, what only waits
-//! ends at once with its record open, and nothing further begins. Who then goes on finds the record as
-//! a process that was killed between two effects leaves it.
+//! ends at once with its record open, and nothing further begins. Who then goes on finds the
+//! record as a process that was killed between two effects leaves it.
 
 use std::sync::{
     Arc,

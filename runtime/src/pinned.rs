@@ -1,5 +1,5 @@
-//! What a deployment is pinned to, put together again: the very strategy that it began with, and plugins
-//! that must be the same.
+//! What a deployment is pinned to, put together again: the very strategy that it began with, and
+//! plugins that must be the same.
 
 use host::Host;
 use store::{Pinned, PluginPin, ReleaseQuery};

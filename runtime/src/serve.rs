@@ -1,6 +1,6 @@
-//! A process that runs deployments for others: it takes those that were handed in, and those whose owner
-//! died, from the state store, and leaves what it runs to others when it ends. What becomes of one of them is
-//! [`work`]'s; decides nothing about a deployment itself.
+//! A process that runs deployments for others: it takes those that were handed in, and those whose
+//! owner died, from the state store, and leaves what it runs to others when it ends. What becomes
+//! of one of them is [`work`]'s; decides nothing about a deployment itself.
 
 mod endpoint;
 mod health;
@@ -218,8 +218,8 @@ impl Server {
         true
     }
 
-    /// Leaves what is run here to others. What is under way when the time is over stays as it is, under a lease
-    /// that runs out.
+    /// Leaves what is run here to others. What is under way when the time is over stays as it is,
+    /// under a lease that runs out.
     async fn leave(&self, mut hands: Hands, mut signals: Signals, why: &str) {
         let Options { grace, .. } = self.options;
         self.health.stopping();

@@ -1,5 +1,5 @@
-//! Answers over HTTP whether the server is alive and ready, and what it counted. Changes nothing, and
-//! shows no secret; who may ask is decided by where it listens.
+//! Answers over HTTP whether the server is alive and ready, and what it counted. Changes nothing,
+//! and shows no secret; who may ask is decided by where it listens.
 
 use std::{
     convert::Infallible, fmt, net::SocketAddr, path::PathBuf, str::FromStr, sync::Arc,

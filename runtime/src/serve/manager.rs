@@ -1,5 +1,5 @@
-//! What the service manager is told of a server, and how often it wants to hear that the server is alive.
-//! Where none started the program, nobody is told anything.
+//! What the service manager is told of a server, and how often it wants to hear that the server is
+//! alive. Where none started the program, nobody is told anything.
 
 use std::time::Duration;
 

@@ -120,9 +120,10 @@ impl Metrics {
         self.taken.with_label_values(&[state.as_str()]).inc();
     }
 
-    /// A deployment was left to people before anything of it was done.
-    pub(crate) fn gave_up(&self) {
-        self.ended.with_label_values(&["halted"]).inc();
+    /// A deployment came to an end, or to a stop, before it was run.
+    pub(crate) fn gave_up(&self, refused: bool) {
+        let verdict = if refused { "refused" } else { "halted" };
+        self.ended.with_label_values(&[verdict]).inc();
     }
 
     /// It was tried to renew a lease.

@@ -1,5 +1,5 @@
-//! What becomes of one deployment in a server: taken, put together from what it is pinned to, and run; or
-//! left to people, with the reason, where this process cannot go on with it.
+//! What becomes of one deployment in a server: taken, put together from what it is pinned to, and
+//! run; or left to people, with the reason, where this process cannot go on with it.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -153,30 +153,35 @@ impl Server {
         Ok(())
     }
 
-    /// Lets go of a deployment with which this process cannot go on. One of which nothing was done is refused;
-    /// nobody takes the others over by themselves any more.
+    /// Lets go of a deployment with which this process cannot go on. One of which nothing was done
+    /// is refused; nobody takes the others over by themselves any more.
     async fn leave_to_people(
         &self,
         deployment: &Deployment,
         lease: &Lease,
         problem: &Problem,
     ) -> Result<(), StoreError> {
-        let (id, why) = (&deployment.id, problem.sentence());
+        let (id, why, now) = (&deployment.id, problem.sentence(), system::now());
         self.tell(Level::Error, Some(id), &why);
-        self.seat.metrics.gave_up();
-        let now = system::now();
+        let untouched = self.store.records(id).await?.is_empty();
+        let refused = deployment.state == State::Queued && untouched;
+        self.seat.metrics.gave_up(refused);
+        let action = if refused {
+            "deployment_refused"
+        } else {
+            "deployment_halted"
+        };
         self.store.audit(vec![AuditEntry {
             at: now,
             deployment: Some(id.clone()),
             application: lease.scope.application.clone(),
             environment: lease.scope.environment.clone(),
-            action: "deployment_halted".to_owned(),
+            action: action.to_owned(),
             actor: lease.owner.actor.clone(),
             host: lease.owner.host.clone(),
             details: json!({ "problem": why }),
         }]);
-        let untouched = self.store.records(id).await?.is_empty();
-        if deployment.state == State::Queued && untouched {
+        if refused {
             let cause = Failure::new(Code::Invalid, why);
             let verdict = json!(Verdict::Refused { cause });
             let mut journal = self.store.journal(id, lease);

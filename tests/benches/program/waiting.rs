@@ -1,4 +1,5 @@
-//! The memory of one server while a hundred deployments wait in it, beside that of one with nothing to do.
+//! The memory of one server while a hundred deployments wait in it, beside that of one with
+//! nothing to do.
 
 use std::{fs, process::Stdio};
 

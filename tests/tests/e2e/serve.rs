@@ -1,14 +1,18 @@
 //! One server: what is handed in to it, what it cannot go on with, and what it says of itself.
 
-use std::{os::unix::net::UnixDatagram, time::Duration};
+use std::{
+    io::{Read, Write},
+    os::unix::net::{UnixDatagram, UnixListener, UnixStream},
+    time::Duration,
+};
 
 use rustix::process::Signal;
 use tests::{Fleet, Load, Mix, Postgres, World, wait};
 
 use crate::{
     resumed::share_by_hand,
-    scene::{THREE, behind_the_proxy, deploy, shown as last},
-    serving::{Serving, canary, configure, fleet_in, hand_in, ownership, records},
+    scene::{LIMITS, THREE, behind_the_proxy, deploy, shown as last},
+    serving::{Serving, canary, configure, fleet_in, hand_in, ownership, records, shown},
 };
 
 #[test]
@@ -25,6 +29,11 @@ fn what_is_handed_in_is_run_by_a_server() {
         .run(&["status"])
         .expect(0)
         .says(&format!("deployment {id} of 2.0 waits for a server"));
+    // Who changed their mind takes it out again.
+    let other = hand_in(&world, "2.1");
+    let back = world.run(&["rollback", &other]).expect(0);
+    println!("{back}");
+    assert_eq!(shown(&world, &other)["state"], "refused");
     // A file is a store for servers, too.
     let server = Serving::start(&world, "server", &[]);
     let watched = world.run(&["status", "--watch", &id]).expect(0);
@@ -109,10 +118,8 @@ fn several_applications_at_once_and_one_that_cannot_be() {
     let state = format!("SELECT state FROM runtime.deployments WHERE id = '{gone_id}'");
     assert_eq!(postgres.run(&state), "refused");
     assert!(server.said().contains("has no folder"), "{}", server.said());
-    assert_eq!(
-        server.counts("runtime_deployments_ended_total{verdict=\"halted\"}"),
-        2.0
-    );
+    let refused = server.counts("runtime_deployments_ended_total{verdict=\"refused\"}");
+    assert_eq!(refused, 2.0);
     assert_eq!(server.get("/readyz").0, 200);
     println!("{}", server.stop());
 }
@@ -193,7 +200,7 @@ fn a_second_signal_ends_it_at_once() {
     let (world, fleet) = behind_the_proxy(THREE, &canary("1s"));
     let step = "\n[[steps]]\nname = \"long\"\nat = \"before-deploy\"\nuse = \"command\"\n\
                 run = [\"sh\", \"-c\", \"touch begun; while [ -e held ]; do sleep 0.1; done\"]\n";
-    world.configure(&[&fleet.toml(), &fleet.proxy(), &canary("1s"), step]);
+    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, &canary("1s"), step]);
     world.write("held", "");
     let server = Serving::start(&world, "server", &[]);
     let id = hand_in(&world, "2.0");
@@ -332,7 +339,7 @@ fn a_shutdown_has_an_end() {
     let (world, fleet) = behind_the_proxy(THREE, &canary("1s"));
     let step = "\n[[steps]]\nname = \"long\"\nat = \"before-deploy\"\nuse = \"command\"\n\
                 run = [\"sh\", \"-c\", \"touch begun; while [ -e held ]; do sleep 0.1; done\"]\n";
-    world.configure(&[&fleet.toml(), &fleet.proxy(), &canary("1s"), step]);
+    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, &canary("1s"), step]);
     world.write("held", "");
     let server = Serving::start(&world, "server", &["--grace", "500ms"]);
     let id = hand_in(&world, "2.0");
@@ -346,4 +353,44 @@ fn a_shutdown_has_an_end() {
     world.run(&["status", "--watch", &id]).expect(0);
     fleet.all_on("2.0");
     println!("{}", next.stop());
+}
+
+#[test]
+fn it_listens_where_it_is_told_to_or_does_not_start() {
+    let (world, _fleet) = behind_the_proxy(THREE, &canary("1s"));
+    let refused = |arguments: &[&str], code: i32, words: &str| {
+        let ran = world.run(&[&["serve"], arguments].concat()).expect(code);
+        println!("{ran}");
+        ran.says(words)
+    };
+    let _ = refused(&["--lease", "500ms"], 2, "`--lease` is too short");
+    let _ = refused(&["--listen", "localhost"], 2, "unix:PATH");
+    let _ = refused(
+        &["--listen", "192.0.2.1:9464"],
+        4,
+        "nothing can listen on 192.0.2.1:9464",
+    );
+    let _ = refused(
+        &["--state", "postgres://nobody@127.0.0.1:1/none"],
+        4,
+        "the state store",
+    );
+    let _ = refused(&["--config", "none.toml"], 3, "there is no configuration");
+    // A socket that another one left behind is in nobody's way.
+    let socket = world.file("http.sock");
+    drop(UnixListener::bind(&socket).unwrap());
+    let listen = format!("unix:{}", socket.display());
+    let mut server = world.start(&["serve", "--listen", &listen]);
+    server.until_printed("answering on ");
+    let mut stream = UnixStream::connect(&socket).unwrap();
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // One that lives is.
+    let _ = refused(&["--listen", &listen], 4, "nothing can listen on unix:");
+    server.signal(Signal::INT);
+    let _ = server.wait().expect(0).says("Ctrl-C: nothing was running");
 }

@@ -1,5 +1,6 @@
-//! Several servers on one database: the owner of a deployment is killed, stopped past its lease, or asked
-//! to end, and another one goes on; no request fails, and who was overtaken does nothing any more.
+//! Several servers on one database: the owner of a deployment is killed, stopped past its lease,
+//! or asked to end, and another one goes on; no request fails, and who was overtaken does nothing
+//! any more.
 
 use rustix::process::Signal;
 use tests::{Load, Mix, Postgres, wait};

@@ -252,7 +252,8 @@ fn what_was_cut_off_anywhere_goes_on_to_the_same_end() {
     }
 }
 
-/// Asked to leave, a process ends what is under way and begins nothing: not on its way back, either.
+/// Asked to leave, a process ends what is under way and begins nothing: not on its way back,
+/// either.
 #[test]
 fn what_was_left_anywhere_goes_on_to_the_same_end() {
     for (name, fails, at) in courses(full) {

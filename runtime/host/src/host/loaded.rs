@@ -1,5 +1,5 @@
-//! The plugins in use: a process that runs many deployments has the code of each plugin once. Keeps none
-//! alive by itself.
+//! The plugins in use: a process that runs many deployments has the code of each plugin once.
+//! Keeps none alive by itself.
 
 use std::{
     collections::HashMap,

@@ -100,7 +100,8 @@ pub(super) async fn insert(
     change.tell(&brief.id).await
 }
 
-/// Looks for an earlier deployment that was cut off or handed over, and gives it up where that was asked for.
+/// Looks for an earlier deployment that was cut off or handed over, and gives it up where that was
+/// asked for.
 ///
 /// What runs under a live lease is not cut off: what else has not ended is not running, whatever
 /// its mark says.
