@@ -162,6 +162,7 @@ fn new(brief: &Brief) -> NewDeployment {
     };
     NewDeployment {
         brief: brief.clone(),
+        folder: "/srv/shop".to_owned(),
         artifact: "shop.tar.gz".to_owned(),
         configuration: blob("configuration", 4_000),
         strategy: blob("strategy", 200_000),

@@ -88,6 +88,12 @@ impl System {
             .await?;
         let log = Arc::new(PluginLog::default());
         let artifacts = Arc::new(artifacts(site, &known, found));
+        if let Some(found) = found
+            && !contents.machines.is_empty()
+            && catalogue.unpacks(&contents.platform)
+        {
+            found.prepare();
+        }
         let maker = Maker {
             site,
             contents,

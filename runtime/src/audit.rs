@@ -98,6 +98,7 @@ fn ending(verdict: &Verdict) -> &'static str {
         Verdict::Frozen { .. } => "deployment_frozen",
         Verdict::Refused { .. } => "deployment_refused",
         Verdict::Halted { .. } => "deployment_halted",
+        Verdict::Left => "deployment_left",
         Verdict::Abandoned { .. } => "deployment_abandoned",
     }
 }

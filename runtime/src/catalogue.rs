@@ -293,10 +293,20 @@ fn kept_source(
     strategy: &Blob,
 ) -> PluginSource {
     let own = configuration.contents.plugins.get(&section.name);
+    let comes_with_it = bundle::plugins()
+        .iter()
+        .find(|plugin| plugin.digest == strategy.digest);
+    if let (None, Some(plugin)) = (own, comes_with_it) {
+        // The program holds the same bytes already.
+        return PluginSource {
+            name: section.name.clone(),
+            ..bundled(plugin)
+        };
+    }
     PluginSource {
         name: section.name.clone(),
         kind: Some(host::Kind::Strategy),
-        wasm: Bytes::copy_from_slice(&strategy.bytes),
+        wasm: Bytes::from_owner(strategy.bytes.clone()),
         digest: strategy.digest.clone(),
         bundled: own.is_none_or(|own| own.source.is_none()),
     }

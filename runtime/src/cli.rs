@@ -14,7 +14,9 @@ mod resume;
 mod retry;
 mod rollback;
 mod schema;
+mod serve;
 mod show;
+mod standstill;
 mod status;
 mod unlock;
 mod validate;
@@ -81,6 +83,8 @@ enum Verb {
     Approve(control::Saying),
     /// Say no to it; it is then taken back
     Reject(control::Saying),
+    /// Run deployments that were handed in with `deploy --detach`, and those whose owner died
+    Serve(serve::Serve),
     /// Take the lease away from whoever holds it
     Unlock(unlock::Unlock),
     /// List plugins, and show what one may do
@@ -138,6 +142,7 @@ impl Arguments {
             Verb::Rollback(verb) => verb.printing.format,
             Verb::Resume(verb) => verb.printing.format,
             Verb::Retry(verb) => verb.printing.format,
+            Verb::Serve(verb) => verb.printing.format,
             Verb::Plugin(plugin::Plugin::List(verb)) => verb.printing.format,
             Verb::Plugin(plugin::Plugin::Inspect(verb)) => verb.printing.format,
             _ => Format::Human,
@@ -169,6 +174,7 @@ impl Arguments {
             Verb::Abort(saying) => saying.say(Wish::Abort, &terminal),
             Verb::Approve(saying) => saying.say(Wish::Approve, &terminal),
             Verb::Reject(saying) => saying.say(Wish::Reject, &terminal),
+            Verb::Serve(verb) => verb.run(),
             Verb::Unlock(verb) => verb.run(&terminal),
             Verb::Plugin(verb) => verb.run(&terminal),
             Verb::Schema(verb) => verb.run(&terminal),

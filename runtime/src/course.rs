@@ -1,6 +1,7 @@
 //! The way of one deployment through this process: lease, record, listeners, strategy, verdict,
 //! and what is tidied up after it.
 
+mod beginning;
 mod telling;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -9,25 +10,28 @@ use engine::{
     Brief, Deployment, Event, Failure, Name, Observer, Purpose, Record, Resume, Timestamp, Verdict,
     World, rollback_open,
 };
-use store::{Blob, Lease, LeaseError, NewDeployment};
+use store::{Lease, LeaseError};
 
 use crate::{
     assemble::System,
     cli::Format,
+    departure,
     display::{self, Display},
     exit,
     inbox::Inbox,
     notify::Notices,
     release::Found,
     report::{self, Problem},
+    serve::Seat,
     site::Site,
     system,
-    tenure::{LEASE_MS, Tenure},
+    tenure::Hold,
     terminal::Terminal,
 };
 
-/// From one try to get the lease to the next.
-const KNOCK: Duration = Duration::from_millis(500);
+/// What a lease is for under which a deployment is taken back: whoever takes it over from one who
+/// died goes on with that.
+pub(crate) const UNDO: &str = "undo";
 /// How long a process that has no say any more tries to keep what it has for the audit.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -45,20 +49,26 @@ pub(crate) struct Course<'a> {
     pub(crate) format: Format,
     /// Where to print.
     pub(crate) terminal: Terminal,
+    /// The server that runs it, where one does: then nobody is at the terminal.
+    pub(crate) seat: Option<Arc<Seat>>,
 }
 
 /// Which way a deployment goes in this process.
-enum Way {
+pub(crate) enum Way {
     /// From its beginning.
     Forward,
-    /// On from where its record ends; the verdict is what it had come to before.
+    /// On from where its record ends.
     On {
+        /// How, with the record.
         resume: Resume,
+        /// What it had come to before.
         was: Option<Verdict>,
     },
     /// Back, from its record.
     Back {
+        /// Everything written so far.
         records: Vec<Record>,
+        /// Why.
         cause: Failure,
     },
 }
@@ -78,13 +88,11 @@ impl Course<'_> {
     /// Rolls the release out. Gives back the exit code.
     pub(crate) async fn roll_out(self, system: System, found: Found) -> Result<u8, Problem> {
         system.ready().await?;
-        let mut brief = system
-            .brief(self.site, self.purpose, &found.release)
-            .await?;
-        brief.bystanders.clone_from(&self.bystanders);
-        let brief = Arc::new(brief);
+        let brief = Arc::new(self.brief(&system, &found).await?);
         let lease = self.begin(&system, &brief, &found).await?;
-        self.conduct(system, brief, lease, Way::Forward).await
+        let hold = self.hold(&system, lease);
+        let verdict = self.conduct(system, brief, hold, Way::Forward).await?;
+        Ok(exit::of(&verdict))
     }
 
     /// Goes on with an open deployment where its record ends; `resume` says how, but for the
@@ -97,58 +105,51 @@ impl Course<'_> {
     ) -> Result<u8, Problem> {
         system.ready().await?;
         let (brief, lease) = self.reopen(&open.id, "resume").await?;
+        let hold = self.hold(&system, lease);
         let resume = Resume {
             records: self.site.store.records(&open.id).await?,
             ..resume
         };
         let was = open.verdict.clone();
-        self.conduct(system, brief, lease, Way::On { resume, was })
-            .await
+        let way = Way::On { resume, was };
+        match self.conduct(system, brief, hold, way).await? {
+            Verdict::Halted { halt } => Err(report::halted(&open.id, &halt)),
+            verdict => Ok(exit::of(&verdict)),
+        }
     }
 
     /// Takes an open deployment back from its record. Gives back the exit code.
     pub(crate) async fn take_back(self, system: System, id: &str) -> Result<u8, Problem> {
         system.ready().await?;
-        let (brief, lease) = self.reopen(id, "rollback").await?;
+        let (brief, lease) = self.reopen(id, UNDO).await?;
+        let hold = self.hold(&system, lease);
         let records = self.site.store.records(id).await?;
-        let cause = display::taken_back_by(&lease.owner.actor);
-        self.conduct(system, brief, lease, Way::Back { records, cause })
-            .await
+        let cause = display::taken_back_by(&hold.lease.owner.actor);
+        let way = Way::Back { records, cause };
+        match self.conduct(system, brief, hold, way).await? {
+            // Taking it back was what was asked for, also where there was nothing to do for it.
+            Verdict::RolledBack { .. } | Verdict::Refused { .. } => Ok(exit::DONE),
+            verdict => Ok(exit::of(&verdict)),
+        }
     }
 
-    async fn reopen(&self, id: &str, purpose: &str) -> Result<(Arc<Brief>, Lease), Problem> {
-        let store = &self.site.store;
-        let brief = Arc::new(store.pinned(id).await?.brief);
-        let owner = self.site.owner(purpose);
-        let now = system::now();
-        let lease = store.reopen_deployment(id, &owner, LEASE_MS, now).await?;
-        Ok((brief, lease))
-    }
-
-    async fn conduct(
-        self,
+    /// Runs it to its end, or to where this process stops, and tells whoever listens. The lease is
+    /// let go of then, unless it or the store was lost.
+    pub(crate) async fn conduct(
+        &self,
         mut system: System,
         brief: Arc<Brief>,
-        lease: Lease,
+        hold: Hold,
         way: Way,
-    ) -> Result<u8, Problem> {
+    ) -> Result<Verdict, Problem> {
         let started = system::now();
-        let (back, was) = match &way {
-            Way::Forward => (false, None),
-            Way::On { was, .. } => (false, was.clone()),
-            Way::Back { .. } => (true, None),
-        };
+        let lease = hold.lease.clone();
         let log = self.log(&brief, &lease.owner.actor);
         system.log_to(log.clone());
         let (store, interrupt) = (&self.site.store, system.interrupt.clone());
-        let tenure = Tenure::new(&lease);
-        let renewal = tenure
-            .clone()
-            .keep(store.clone(), lease.clone(), interrupt.clone());
         let (inbox, following) = Inbox::open(store.clone(), &lease, &brief.id, interrupt).await?;
-        let (format, terminal) = (self.format, self.terminal);
-        let display = Display::new(&brief, format, terminal, log.clone(), started);
-        let display = Arc::new(display);
+        let display = Display::new(&brief, self.format, self.terminal, log.clone(), started);
+        let display = Arc::new(display.labelled(self.label(&brief)));
         let listening = self.listen(&system, &brief, display.clone(), log);
         let actor = lease.owner.actor.clone();
         let (notices, telling) =
@@ -157,24 +158,31 @@ impl Course<'_> {
             notices.started(started);
         }
         self.announce(&display, &brief, &way);
-        let listeners: Arc<dyn Observer> = Arc::new(Listeners(vec![
+        let mut listeners: Vec<Arc<dyn Observer>> = vec![
             display.clone(),
             notices.clone(),
             Arc::new(self.auditor(&brief, &actor)),
             inbox.clone(),
-        ]));
+        ];
+        if let Some(seat) = &self.seat {
+            listeners.push(seat.metrics.clone());
+        }
         let keep = self.site.contents().release.keep;
         let tidying = system.tidying(&brief, &lease, keep);
+        let was = match &way {
+            Way::On { was, .. } => was.clone(),
+            Way::Forward | Way::Back { .. } => None,
+        };
         let held = Held {
             brief: &brief,
-            lease: &lease,
+            hold: &hold,
             inbox,
-            tenure: tenure.clone(),
         };
+        let listeners = Arc::new(Listeners(listeners));
         let (verdict, found) = self.act(&mut system, held, listeners, way).await;
         let mut asides = Vec::new();
         if let (Verdict::Succeeded { .. }, Some(found), Ok(())) =
-            (&verdict, found, tenure.holds(system::now()))
+            (&verdict, found, hold.tenure.holds(system::now()))
         {
             asides.extend(tidying.prune(&**store, &brief, &found).await);
         }
@@ -182,22 +190,17 @@ impl Course<'_> {
             Verdict::Abandoned { .. } => following.abandon(),
             _ => following.end().await,
         }
-        renewal.abort();
-        listening.abort();
+        drop(hold);
+        drop(listening);
         self.let_go(&brief, &lease, &verdict, was.as_ref()).await?;
         asides.extend(display.cut_off());
         asides.extend(telling.end(notices).await);
         system.machines.close().await;
         display.close();
-        if let Verdict::Halted { halt } = &verdict {
-            return Err(report::halted(&brief.id, halt));
+        if !matches!(verdict, Verdict::Halted { .. }) {
+            self.conclude(&brief, &verdict, &asides, started);
         }
-        self.conclude(&brief, &verdict, &asides, started);
-        match verdict {
-            // Taking it back was what was asked for, also where there was nothing to do for it.
-            Verdict::RolledBack { .. } | Verdict::Refused { .. } if back => Ok(exit::DONE),
-            verdict => Ok(exit::of(&verdict)),
-        }
+        Ok(verdict)
     }
 
     /// Lets go of the lease. One that did not go on is what it was.
@@ -208,16 +211,31 @@ impl Course<'_> {
         verdict: &Verdict,
         was: Option<&Verdict>,
     ) -> Result<(), Problem> {
-        let store = &self.site.store;
-        if matches!(verdict, Verdict::Abandoned { .. }) {
-            // It lost the lease, or the store, and nobody waits for that once more.
-            let _gone = tokio::time::timeout(FAREWELL, store.flush()).await;
-            return Ok(());
+        let (store, now) = (&self.site.store, system::now());
+        match verdict {
+            Verdict::Abandoned { .. } => {
+                // It lost the lease, or the store, and nobody waits for that once more.
+                let _gone = tokio::time::timeout(FAREWELL, store.flush()).await;
+                return Ok(());
+            }
+            Verdict::Left => {
+                store.flush().await?;
+                if lease.owner.purpose == UNDO {
+                    // The record may not say yet that it is taken back: whoever finds this lease
+                    // run out knows.
+                    return Ok(());
+                }
+                return match store.hand_over(&brief.id, lease, now).await {
+                    // Somebody else has it already.
+                    Ok(()) | Err(LeaseError::Lost { .. }) => Ok(()),
+                    Err(error) => Err(error.into()),
+                };
+            }
+            _ => {}
         }
         store.flush().await?;
         store.release(lease).await?;
         if let (Verdict::Halted { .. }, Some(was)) = (verdict, was) {
-            let now = system::now();
             store
                 .settle_deployment(&brief.id, was, &lease.owner, now)
                 .await?;
@@ -232,14 +250,14 @@ impl Course<'_> {
         listeners: Arc<dyn Observer>,
         way: Way,
     ) -> (Verdict, Option<World>) {
-        let Held {
-            brief,
-            lease,
-            inbox,
-            tenure,
-        } = held;
+        let Held { brief, hold, inbox } = held;
+        let (lease, tenure) = (&hold.lease, hold.tenure.clone());
         let journal = self.site.store.journal(&brief.id, lease);
         let executor = system.executor(brief, lease, inbox.clone(), tenure);
+        let (executor, journal) = match &self.seat {
+            Some(seat) => departure::heeding(&seat.departure, executor, journal),
+            None => (executor, journal),
+        };
         #[cfg(debug_assertions)]
         let (executor, journal) = crate::crash::with_points(executor, journal);
         let brief = brief.clone();
@@ -260,56 +278,11 @@ impl Course<'_> {
         let found = deployment.found().cloned();
         (deployment.finish(result).await, found)
     }
-
-    /// Writes the deployment down and takes its lease; waits for it where the operator does.
-    async fn begin(
-        &self,
-        system: &System,
-        brief: &Arc<Brief>,
-        found: &Found,
-    ) -> Result<Lease, Problem> {
-        let end = tokio::time::Instant::now() + self.wait;
-        let mut told = false;
-        loop {
-            let new = NewDeployment {
-                brief: Brief::clone(brief),
-                artifact: found.artifact.clone(),
-                configuration: system.configuration.clone(),
-                strategy: Blob {
-                    digest: system.strategy.digest().to_owned(),
-                    bytes: system.strategy.bytes(),
-                },
-                plugins: system.pins.clone(),
-                owner: self.site.owner(match self.purpose {
-                    Purpose::Deploy => "deploy",
-                    Purpose::Rollback => "rollback",
-                }),
-                over_unfinished: false,
-            };
-            match self
-                .site
-                .store
-                .begin_deployment(new, LEASE_MS, system::now())
-                .await
-            {
-                Err(LeaseError::Held { scope, held }) if tokio::time::Instant::now() < end => {
-                    if !told && self.format == Format::Human {
-                        self.terminal
-                            .line(&format!("waiting for {scope}: held by {}", held.owner));
-                    }
-                    told = true;
-                    tokio::time::sleep(KNOCK).await;
-                }
-                result => return Ok(result?),
-            }
-        }
-    }
 }
 
 /// A deployment in the hands of this process.
 struct Held<'a> {
     brief: &'a Arc<Brief>,
-    lease: &'a Lease,
+    hold: &'a Hold,
     inbox: Arc<Inbox>,
-    tenure: Arc<Tenure>,
 }

@@ -27,6 +27,8 @@ pub(crate) struct Display {
     format: Format,
     log: Arc<Log>,
     subject: String,
+    /// Before every line where several deployments share the output.
+    label: String,
     started: Timestamp,
     steps: Vec<StepRule>,
     view: Arc<Mutex<View>>,
@@ -51,6 +53,7 @@ impl Display {
             format,
             log,
             subject: format!("{} {}", brief.application, brief.release.version),
+            label: String::new(),
             started,
             steps: brief.rules.steps.clone(),
             view,
@@ -59,11 +62,18 @@ impl Display {
         }
     }
 
+    /// The same, with that before every line.
+    pub(crate) fn labelled(self, label: String) -> Self {
+        Self { label, ..self }
+    }
+
     /// Prints a line, above the board where there is one.
     pub(crate) fn line(&self, text: &str) {
         match &self.board {
             Some(board) => board.line(text),
-            None if self.format == Format::Human => self.terminal.line(text),
+            None if self.format == Format::Human => {
+                self.terminal.line(&format!("{}{text}", self.label));
+            }
             None => {}
         }
     }

@@ -1,8 +1,9 @@
-//! Fetches an artifact that lies on a web server, into the state folder, before anything else
-//! happens: a deployment only ever works with files.
+//! Fetches an artifact that lies on a web server into the state folder, before anything else
+//! happens, or where it is not there any more: a deployment only ever works with files.
 
 use std::{
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -15,6 +16,10 @@ use crate::report::{Problem, Reason};
 const SILENCE: Duration = Duration::from_secs(30);
 /// The largest artifact that is fetched: more is a mistake in the address.
 const BYTES_MAX: u64 = 16 << 30;
+
+/// How often something was fetched: a server may fetch the same for several deployments at once,
+/// each into a file of its own.
+static FETCHED: AtomicU64 = AtomicU64::new(0);
 
 /// Whether the artifact is an address, not a path.
 pub(crate) fn is_address(artifact: &str) -> bool {
@@ -61,7 +66,8 @@ pub(crate) async fn fetch(address: &str, place: &Path) -> Result<(), Problem> {
         .await
         .and_then(reqwest::Response::error_for_status);
     let mut response = response.map_err(|error| failed(&error))?;
-    let partial = place.with_extension("partial");
+    let number = FETCHED.fetch_add(1, Ordering::Relaxed);
+    let partial = place.with_extension(format!("{}-{number}.partial", std::process::id()));
     let write = |error: std::io::Error| failed(&format!("{}: {error}", partial.display()));
     if let Some(folder) = place.parent() {
         tokio::fs::create_dir_all(folder).await.map_err(write)?;

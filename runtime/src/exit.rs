@@ -30,7 +30,10 @@ pub(crate) fn of(verdict: &Verdict) -> u8 {
         Verdict::Succeeded { .. } => LEFT_OUT,
         Verdict::RolledBack { .. } => ROLLED_BACK,
         Verdict::Stuck { .. } => STUCK,
-        Verdict::Frozen { .. } | Verdict::Halted { .. } | Verdict::Abandoned { .. } => FROZEN,
+        Verdict::Frozen { .. }
+        | Verdict::Halted { .. }
+        | Verdict::Left
+        | Verdict::Abandoned { .. } => FROZEN,
         Verdict::Refused { .. } => REFUSED,
     }
 }

@@ -159,7 +159,7 @@ impl Observer for Inbox {
         match event {
             Event::Ended(intent, outcome) => self.spend(|said| said.shown(intent, outcome)),
             // The deployment is open as it was, or another's.
-            Event::Closed(Verdict::Halted { .. } | Verdict::Abandoned { .. }) => {}
+            Event::Closed(Verdict::Halted { .. } | Verdict::Left | Verdict::Abandoned { .. }) => {}
             Event::Closed(_) => self.spend(Said::rest),
             _ => {}
         }

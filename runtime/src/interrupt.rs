@@ -88,7 +88,7 @@ impl Signals {
     }
 
     /// What the next signal means, in words.
-    async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> &'static str {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,

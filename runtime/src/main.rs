@@ -10,6 +10,7 @@ mod cli;
 mod course;
 #[cfg(debug_assertions)]
 mod crash;
+mod departure;
 mod diagnostics;
 mod display;
 mod download;
@@ -21,8 +22,10 @@ mod live;
 mod log;
 mod notify;
 mod past;
+mod pinned;
 mod release;
 mod report;
+mod serve;
 mod services;
 mod site;
 mod strategy;

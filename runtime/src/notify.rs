@@ -121,6 +121,8 @@ impl Observer for Notices {
                 format!("{subject} is being taken back: {cause}"),
                 json!({ "cause": cause }),
             ),
+            // It is not over.
+            Event::Closed(Verdict::Left) => return,
             Event::Closed(verdict) => {
                 let details = json!({ "verdict": verdict });
                 let message = format!("{subject} {}", closing(verdict));
@@ -131,6 +133,7 @@ impl Observer for Notices {
                     Verdict::Frozen { .. } => Occasion::Frozen,
                     Verdict::Refused { .. }
                     | Verdict::Halted { .. }
+                    | Verdict::Left
                     | Verdict::Abandoned { .. } => Occasion::Failed,
                 };
                 if matches!(

@@ -38,9 +38,19 @@ impl Past {
         open.filter(move |each| each.token > since)
     }
 
+    /// Those that were handed in and that nobody began yet, in the order in which they are taken.
+    pub(crate) fn queued(&self) -> impl Iterator<Item = &Deployment> {
+        let waits = |each: &&Deployment| each.state == State::Queued && each.token == 0;
+        self.0.iter().rev().filter(waits)
+    }
+
     /// The last one after this that left something as it made it: taking this one back would take
     /// that from under it.
     pub(crate) fn after(&self, deployment: &Deployment) -> Option<&Deployment> {
+        if deployment.token == 0 {
+            // It has not begun.
+            return None;
+        }
         let lasts = |each: &&Deployment| each.state == State::Succeeded || each.state.is_open();
         let later = self.0.iter().filter(lasts);
         later
@@ -161,6 +171,27 @@ mod tests {
         assert_eq!(open("1 2! 3! 4?"), ["d3", "d2"]);
         assert_eq!(open("1 2! 3"), Vec::<String>::new());
         assert_eq!(open("1 2! 3 4!"), ["d4"]);
+    }
+
+    #[test]
+    fn what_waits_for_a_server_is_before_nothing() {
+        let mut past = past("1 2");
+        let waits = |id: &str, started| Deployment {
+            id: id.to_owned(),
+            token: 0,
+            started: Timestamp(started),
+            state: State::Queued,
+            ..past.0[0].clone()
+        };
+        // As they are listed: newest first.
+        let listed = [waits("d4", 4), waits("d3", 3)].into_iter();
+        past = Past::new(listed.chain(past.0).collect());
+        let queued: Vec<_> = past.queued().map(|each| each.id.as_str()).collect();
+        assert_eq!(queued, ["d3", "d4"]);
+        let first = past.queued().next().unwrap();
+        assert!(past.after(first).is_none());
+        assert_eq!(past.current().map(|each| each.id.as_str()), Some("d2"));
+        assert_eq!(past.open().count(), 0);
     }
 
     #[test]

@@ -32,6 +32,16 @@ pub(crate) struct Found {
     pub(crate) opened: Option<Arc<Artifact>>,
 }
 
+impl Found {
+    /// Begins to pack what is sent to other machines, while they are still being reached.
+    pub(crate) fn prepare(&self) {
+        if let Some(artifact) = self.opened.clone() {
+            // What fails here fails again where it is needed, and is told then.
+            tokio::spawn(async move { artifact.prepare().await.is_ok() });
+        }
+    }
+}
+
 impl From<KnownRelease> for Found {
     fn from(known: KnownRelease) -> Self {
         Self {
@@ -241,6 +251,12 @@ impl ArtifactSource for Artifacts {
             return Err(MachineError::new(ErrorKind::Missing, text));
         };
         let place = download::place(&self.folder, &self.state, &named.artifact);
+        if download::is_address(&named.artifact) && !place.exists() {
+            // Another machine fetched it, or somebody tidied up.
+            let fetched = download::fetch(&named.artifact, &place).await;
+            fetched
+                .map_err(|problem| MachineError::new(ErrorKind::Unavailable, problem.sentence()))?;
+        }
         let artifact = Arc::new(open(place).await?);
         if artifact.digest() != named.digest {
             return Err(changed(release, &artifact, &named.digest));

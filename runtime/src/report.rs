@@ -18,6 +18,8 @@ pub(crate) enum Reason {
     Configuration,
     /// It was not begun.
     Refused,
+    /// The state store does not answer; it may again.
+    Unavailable,
     /// Another deployment holds the lease.
     Locked,
     /// It stopped where it was.
@@ -73,6 +75,33 @@ impl Problem {
         self
     }
 
+    /// Whether the state store is to blame, and may answer again.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Plain {
+                reason: Reason::Unavailable,
+                ..
+            }
+        )
+    }
+
+    /// What is wrong and why, in one line.
+    pub(crate) fn sentence(&self) -> String {
+        match self {
+            Self::Configuration(problems) => {
+                let titles = problems.iter().map(|each| each.title.clone());
+                let lines: Vec<_> = [problems.summary()].into_iter().chain(titles).collect();
+                lines.join(": ")
+            }
+            Self::Plain { title, causes, .. } => {
+                let causes = causes.iter().map(String::as_str);
+                let lines: Vec<_> = [title.as_str()].into_iter().chain(causes).collect();
+                lines.join(": ")
+            }
+        }
+    }
+
     /// The exit code that goes with it.
     pub(crate) fn code(&self) -> u8 {
         match self {
@@ -86,7 +115,7 @@ impl Problem {
             Self::Plain { reason, .. } => match reason {
                 Reason::Usage => exit::USAGE,
                 Reason::Configuration => exit::CONFIGURATION,
-                Reason::Refused => exit::REFUSED,
+                Reason::Refused | Reason::Unavailable => exit::REFUSED,
                 Reason::Locked => exit::LOCKED,
                 Reason::Stopped => exit::FROZEN,
                 Reason::Bug => exit::BUG,
@@ -118,6 +147,7 @@ impl From<StoreError> for Problem {
                     .hint("`runtime history` lists the deployments");
             }
             StoreError::Closed { .. } => Reason::Bug,
+            _ if error.is_transient() => Reason::Unavailable,
             _ => Reason::Refused,
         };
         Self::new(reason, "the state store cannot be used").cause(error)

@@ -61,7 +61,7 @@ pub(crate) fn folder(configuration: &Configuration) -> PathBuf {
 }
 
 /// Threads for work that waits.
-fn threads() -> Result<tokio::runtime::Runtime, Problem> {
+pub(crate) fn threads() -> Result<tokio::runtime::Runtime, Problem> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -98,10 +98,7 @@ impl Site {
     pub(crate) fn with(configuration: Configuration) -> Result<Self, Problem> {
         let folder = folder(&configuration);
         let contents = &configuration.contents;
-        let state = match &contents.state.path {
-            Some(path) => folder.join(path),
-            None => folder.join(STATE),
-        };
+        let state = state(contents, &folder);
         let runtime = Arc::new(threads()?);
         let store = match &contents.state.url {
             Some(url) => {
@@ -122,8 +119,8 @@ impl Site {
 
     /// The same place with the configuration that a deployment began with, whatever the file says
     /// now; and what else it is pinned to.
-    pub(crate) fn pinned(&self, id: &str) -> Result<(Self, Pinned), Problem> {
-        let pinned = self.wait(self.store.pinned(id))?;
+    pub(crate) async fn pinned(&self, id: &str) -> Result<(Self, Pinned), Problem> {
+        let pinned = self.store.pinned(id).await?;
         let configuration = from_canonical(&self.configuration.path, &pinned.configuration.bytes)?;
         let site = Self {
             machines: Arc::new(fleet::machines(&configuration.contents, &self.folder)),
@@ -134,6 +131,40 @@ impl Site {
             runtime: self.runtime.clone(),
         };
         Ok((site, pinned))
+    }
+
+    /// The place of a deployment that somebody else began: its configuration, in the folder that
+    /// it had there, on this machine.
+    pub(crate) fn of(
+        pinned: &Pinned,
+        store: Arc<dyn Store>,
+        runtime: Arc<tokio::runtime::Runtime>,
+    ) -> Result<Self, Problem> {
+        let id = &pinned.brief.id;
+        let Some(folder) = pinned.folder.as_ref().map(PathBuf::from) else {
+            let title = format!("nobody wrote down in which folder deployment {id} began");
+            return Err(Problem::new(Reason::Refused, title));
+        };
+        if !folder.is_dir() {
+            let title = format!(
+                "{} has no folder {}, in which the configuration of deployment {id} lies",
+                system::host(),
+                folder.display()
+            );
+            return Err(Problem::new(Reason::Refused, title)
+                .hint("a server needs the same folders as those who hand deployments to it"));
+        }
+        let path = folder.join(format!("(the configuration of {id})"));
+        let configuration = from_canonical(&path, &pinned.configuration.bytes)?;
+        let contents = &configuration.contents;
+        Ok(Self {
+            machines: Arc::new(fleet::machines(contents, &folder)),
+            state: state(contents, &folder),
+            configuration: Arc::new(configuration),
+            folder,
+            store,
+            runtime,
+        })
     }
 
     /// Connects to the targets' machines, so that nothing waits for it later. What goes wrong is
@@ -186,13 +217,7 @@ impl Site {
 
     /// This process, as an owner of leases.
     pub(crate) fn owner(&self, purpose: &str) -> Owner {
-        Owner {
-            actor: system::user(),
-            host: system::host(),
-            process: std::process::id(),
-            purpose: purpose.to_owned(),
-            deployment: None,
-        }
+        system::owner(purpose)
     }
 
     /// Has something done beside everything else.
@@ -209,6 +234,14 @@ impl Site {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Problem> {
         self.runtime.block_on(work).map_err(Into::into)
+    }
+}
+
+/// Where state, logs and downloads lie.
+fn state(contents: &Contents, folder: &Path) -> PathBuf {
+    match &contents.state.path {
+        Some(path) => folder.join(path),
+        None => folder.join(STATE),
     }
 }
 

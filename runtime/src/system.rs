@@ -64,6 +64,17 @@ pub(crate) fn host() -> String {
         .into_owned()
 }
 
+/// This process, as an owner of leases.
+pub(crate) fn owner(purpose: &str) -> store::Owner {
+    store::Owner {
+        actor: user(),
+        host: host(),
+        process: std::process::id(),
+        purpose: purpose.to_owned(),
+        deployment: None,
+    }
+}
+
 /// Whether this process was started to ignore that its terminal goes away, as `nohup` does it.
 pub(crate) fn ignores_hangup() -> bool {
     /// HUP is signal 1: the lowest bit of the mask.

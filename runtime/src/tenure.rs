@@ -13,15 +13,25 @@ use engine::{Code, Failure, Timestamp};
 use store::{Lease, LeaseError, Store};
 use tokio::{task::JoinHandle, time::sleep};
 
-use crate::{interrupt::Interrupt, system};
+use crate::{interrupt::Interrupt, serve::Metrics, system};
 
 /// How long a lease lasts without being renewed: longer than any pause of a healthy process,
 /// short enough that nobody waits long for a dead one.
-pub(crate) const LEASE_MS: u64 = 15_000;
-/// How often it is renewed.
-const RENEWAL: Duration = Duration::from_secs(5);
-/// Before the next try where the store did not answer.
+pub(crate) const LEASE: Duration = Duration::from_secs(15);
+/// How often it is renewed before it would run out: two tries may fail.
+const RENEWALS: u32 = 3;
+/// The longest time before the next try where the store did not answer.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// A length as the store has it.
+pub(crate) fn milliseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// From one renewal of a lease of that length to the next.
+pub(crate) fn renewal(length: Duration) -> Duration {
+    length / RENEWALS
+}
 
 /// Until when this process may act.
 pub(crate) struct Tenure {
@@ -29,8 +39,7 @@ pub(crate) struct Tenure {
 }
 
 impl Tenure {
-    /// That of a lease.
-    pub(crate) fn new(lease: &Lease) -> Arc<Self> {
+    fn new(lease: &Lease) -> Arc<Self> {
         Arc::new(Self {
             until: AtomicU64::new(lease.until.0),
         })
@@ -45,34 +54,88 @@ impl Tenure {
         let text = "the lease ran out before it could be renewed: another process may act now";
         Err(Failure::new(Code::Conflict, text))
     }
+}
 
-    /// Renews the lease for as long as the deployment runs. Losing it ends the deployment: the
-    /// record refuses the next effect.
+/// A lease that is renewed until this is dropped; it is not let go of by that.
+pub(crate) struct Hold {
+    /// As it was taken.
+    pub(crate) lease: Lease,
+    /// Until when this process may act under it.
+    pub(crate) tenure: Arc<Tenure>,
+    renewal: JoinHandle<()>,
+}
+
+impl Hold {
+    /// Renews the lease, which lasts for `length` each time. Losing it ends the deployment: the
+    /// record refuses the next effect. Must be called within the runtime.
     pub(crate) fn keep(
-        self: Arc<Self>,
         store: Arc<dyn Store>,
-        mut lease: Lease,
+        lease: Lease,
+        length: Duration,
         interrupt: Arc<Interrupt>,
-    ) -> JoinHandle<()> {
-        tokio::spawn(async move {
-            let mut pause = RENEWAL;
-            loop {
-                sleep(pause).await;
-                match store.renew(&lease, LEASE_MS, system::now()).await {
-                    Ok(renewed) => {
-                        self.until.store(renewed.until.0, Ordering::Release);
-                        (lease, pause) = (renewed, RENEWAL);
-                    }
-                    Err(LeaseError::Lost { holder, .. }) => {
-                        self.until.store(0, Ordering::Release);
-                        interrupt.ask(&holder, "the lease was taken");
-                        return;
-                    }
-                    // A store that is away for a moment is asked again soon.
-                    Err(_) => pause = RETRY,
-                }
+        metrics: Option<Arc<Metrics>>,
+    ) -> Self {
+        let tenure = Tenure::new(&lease);
+        let renewing = Renewing {
+            store,
+            lease: lease.clone(),
+            length,
+            tenure: tenure.clone(),
+            interrupt,
+            metrics,
+        };
+        let renewal = tokio::spawn(renewing.run());
+        Self {
+            lease,
+            tenure,
+            renewal,
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.renewal.abort();
+    }
+}
+
+/// What renewing takes.
+struct Renewing {
+    store: Arc<dyn Store>,
+    lease: Lease,
+    length: Duration,
+    tenure: Arc<Tenure>,
+    interrupt: Arc<Interrupt>,
+    metrics: Option<Arc<Metrics>>,
+}
+
+impl Renewing {
+    async fn run(mut self) {
+        let regular = renewal(self.length);
+        let mut pause = regular;
+        loop {
+            sleep(pause).await;
+            let renewed = self
+                .store
+                .renew(&self.lease, milliseconds(self.length), system::now())
+                .await;
+            if let Some(metrics) = &self.metrics {
+                metrics.renewed(&renewed);
             }
-        })
+            match renewed {
+                Ok(renewed) => {
+                    self.tenure.until.store(renewed.until.0, Ordering::Release);
+                    (self.lease, pause) = (renewed, regular);
+                }
+                Err(LeaseError::Lost { holder, .. }) => {
+                    self.tenure.until.store(0, Ordering::Release);
+                    self.interrupt.ask(&holder, "the lease was taken");
+                    return;
+                }
+                // A store that is away for a moment is asked again soon.
+                Err(_) => pause = RETRY.min(regular),
+            }
+        }
     }
 }
 

@@ -112,6 +112,11 @@ impl World {
 
     /// Starts the program.
     pub fn start(&self, arguments: &[&str]) -> Running {
+        self.start_with(arguments, &[])
+    }
+
+    /// Starts the program with more variables in its environment.
+    pub fn start_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
         let number = self.runs.replace(self.runs.get() + 1);
         let output = self.file("output").join(format!(
             "{number}-{}",
@@ -122,7 +127,8 @@ impl World {
                 .take(60)
                 .collect::<String>()
         ));
-        Running::start(self.command().args(arguments), &output)
+        let variables = variables.iter().copied();
+        Running::start(self.command().args(arguments).envs(variables), &output)
     }
 
     /// The program, with the world's folder to work in and an environment of its own.

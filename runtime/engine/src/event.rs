@@ -51,6 +51,8 @@ pub enum Verdict {
         /// Why.
         halt: Halt,
     },
+    /// This process was asked to leave it to another one: it is open, and goes on there.
+    Left,
     /// It ended without having a say: the lease or the store was lost.
     Abandoned {
         /// Why.

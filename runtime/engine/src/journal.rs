@@ -120,6 +120,9 @@ pub enum JournalError {
         /// Who has it now, as far as is known.
         holder: String,
     },
+    /// This process was asked to leave the deployment to another one: it begins no effect.
+    #[error("left to another process")]
+    Left,
     /// The store did not take it.
     #[error("the state store did not keep the record: {0}")]
     Store(String),

@@ -55,6 +55,7 @@ pub(crate) struct Recorder {
     observer: Arc<dyn Observer>,
     next: u64,
     abandoned: Option<Abandoned>,
+    left: bool,
 }
 
 impl Recorder {
@@ -64,12 +65,18 @@ impl Recorder {
             observer,
             next,
             abandoned: None,
+            left: false,
         }
     }
 
     /// Why nothing can be written any more, where that is so.
     pub(crate) fn abandoned(&self) -> Option<&Abandoned> {
         self.abandoned.as_ref()
+    }
+
+    /// Whether nothing is written any more because another process is to go on.
+    pub(crate) fn left(&self) -> bool {
+        self.left
     }
 
     /// How many records there are.
@@ -198,8 +205,10 @@ impl Recorder {
 
     fn keep(&mut self, written: Result<(), JournalError>) -> Result<(), Abandoned> {
         written.map_err(|error| {
+            self.left = error == JournalError::Left;
             let code = match &error {
                 JournalError::LeaseLost { .. } => Code::Conflict,
+                JournalError::Left => Code::Interrupted,
                 JournalError::Store(_) => Code::Unavailable,
             };
             self.stop(Failure::new(code, error.to_string()))

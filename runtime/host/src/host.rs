@@ -1,5 +1,7 @@
 //! The one engine for all plugins, and loading: from bytes to a plugin that can be called.
 
+mod loaded;
+
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -12,6 +14,7 @@ use serde_json::Value;
 use tokio::task::JoinError;
 use wasmtime::{Config, Engine, component::Component};
 
+use self::loaded::{Identity, Loaded};
 use crate::{
     bounds::{self, Ended},
     broken,
@@ -55,6 +58,7 @@ pub(crate) struct Shared {
     engine: Engine,
     linkers: Linkers,
     cache: Option<Cache>,
+    loaded: Loaded,
 }
 
 impl Host {
@@ -72,13 +76,25 @@ impl Host {
                 engine,
                 linkers,
                 cache,
+                loaded: Loaded::default(),
             }),
         })
     }
 
     /// Loads a plugin: where it was compiled before, what is known of it, and its code when it is
-    /// first called; else compiles it and asks it to describe itself.
+    /// first called; else compiles it and asks it to describe itself. One that is in use already is
+    /// the same once more, and takes no more memory.
     pub async fn load(&self, source: PluginSource) -> Result<Plugin, HostError> {
+        if let Some(plugin) = self.shared.loaded.find(&source) {
+            return Ok(plugin);
+        }
+        let identity = Identity::of(&source);
+        let plugin = self.known_or_compiled(source).await?;
+        self.shared.loaded.add(identity, &plugin);
+        Ok(plugin)
+    }
+
+    async fn known_or_compiled(&self, source: PluginSource) -> Result<Plugin, HostError> {
         let known = self.shared.cache.as_ref();
         let known = known.and_then(|cache| cache.known(&source.digest));
         if let Some((kind, kept)) = known

@@ -135,6 +135,11 @@ impl Artifact {
         Ok(self.mode)
     }
 
+    /// Makes ready what is sent to other machines, so that the first of them need not wait for it.
+    pub async fn prepare(self: &Arc<Self>) -> Result<(), ArtifactError> {
+        self.packed(true).await.map(drop)
+    }
+
     /// What is sent to another machine, to be unpacked there or copied. For unpacking it is a tar
     /// in which nothing needs care, gzipped where that helps. Made once, also where many ask at a
     /// time.

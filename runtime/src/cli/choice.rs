@@ -81,11 +81,14 @@ pub(super) async fn open(
             let title = format!("deployment {} is over: {}", deployment.id, deployment.state);
             Err(Problem::new(Reason::Refused, title))
         }
-        None => {
-            let title = format!("there is no deployment `{id}`");
-            Err(Problem::new(Reason::Usage, title).hint("`runtime history` lists them"))
-        }
+        None => Err(unknown(id)),
     }
+}
+
+/// There is no such deployment.
+pub(super) fn unknown(id: &str) -> Problem {
+    let title = format!("there is no deployment `{id}`");
+    Problem::new(Reason::Usage, title).hint("`runtime history` lists them")
 }
 
 /// Fails where somebody works on a deployment.

@@ -5,6 +5,7 @@ use std::{io::Write, time::Duration};
 use clap::{Args, ValueEnum};
 use configuration::Overrides;
 use engine::{Purpose, Resume};
+use serde_json::json;
 use store::State;
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     release::{self, Found},
     report::{self, Problem, Reason},
     site::{self, Site},
+    system,
     terminal::Terminal,
 };
 
@@ -44,6 +46,9 @@ pub(crate) struct Deploy {
     /// What to do first with an earlier deployment that was cut off
     #[arg(long, value_enum, value_name = "WAY")]
     recover: Option<Recovery>,
+    /// Hand it to a server (`runtime serve`) on the same state store, and end
+    #[arg(long, conflicts_with = "wait")]
+    detach: bool,
     /// Ask nothing
     #[arg(short, long)]
     yes: bool,
@@ -101,11 +106,53 @@ impl Deploy {
             wait: self.wait.map_or(Duration::ZERO, Into::into),
             format: self.printing.format,
             terminal: *terminal,
+            seat: None,
         };
         site.wait(async {
             let system = System::assemble(&site, catalogue, Some(&found)).await?;
-            course.roll_out(system, found).await
+            if !self.detach {
+                return course.roll_out(system, found).await;
+            }
+            let version = found.release.version.clone();
+            let id = course.hand_in(system, found).await?;
+            self.handed_in(&site, &id, &version, terminal).await
         })
+    }
+
+    /// Says how to follow what a server runs from here on.
+    async fn handed_in(
+        &self,
+        site: &Site,
+        id: &str,
+        version: &str,
+        terminal: &Terminal,
+    ) -> Result<u8, Problem> {
+        let held = site.store.holder(&site.scope()).await?;
+        let held = held.filter(|held| held.is_live(system::now()));
+        let held = held.filter(|held| held.owner.deployment.as_deref() != Some(id));
+        if self.printing.format == Format::Json {
+            let line = json!({
+                "event": "queued",
+                "deployment_id": id,
+                "behind": held.and_then(|held| held.owner.deployment),
+            });
+            terminal.line(&line.to_string());
+            return Ok(exit::DONE);
+        }
+        let application = &site.contents().application;
+        terminal.line(&format!(
+            "{application} {version} waits for a server, as deployment {id}"
+        ));
+        if let Some(held) = held {
+            let what = held
+                .owner
+                .deployment
+                .as_ref()
+                .unwrap_or(&held.owner.purpose);
+            terminal.line(&format!("  behind {what}, by {}", held.owner));
+        }
+        terminal.line(&format!("  `runtime status --watch {id}` follows it"));
+        Ok(exit::DONE)
     }
 
     /// Brings an earlier deployment that was cut off to its end. Gives back the exit code where

@@ -8,7 +8,7 @@ use store::{Deployment, State, Topic};
 use tokio::time::timeout;
 
 use crate::{
-    cli::Format,
+    cli::{Format, standstill},
     display::{self, Display},
     exit,
     log::Log,
@@ -53,6 +53,7 @@ pub(super) async fn follow(
         next: 1,
         begun: 0,
     };
+    let mut told = false;
     loop {
         let now = system::now();
         // Before the records: what is over has no more of them.
@@ -73,16 +74,53 @@ pub(super) async fn follow(
             }
             return Ok(exit::of(verdict));
         }
-        let held = site.store.holder(&site.scope()).await?;
-        let gone = held.is_some_and(|held| system::is_gone(&held.owner));
-        if gone || seen.state != State::Running {
-            let title = format!("deployment {id} was cut off: its process is gone");
-            return Err(Problem::new(Reason::Stopped, title).hint(display::both_ways(id)));
+        match going_on(site, &seen).await? {
+            Going::Runs => told = false,
+            Going::Waits(_) if told => {}
+            Going::Waits(what) => {
+                told = true;
+                terminal.aside(what);
+            }
+            Going::Stands(why) => {
+                let title = format!("deployment {id} was cut off: {why}");
+                return Err(Problem::new(Reason::Stopped, title).hint(display::both_ways(id)));
+            }
         }
         if let Ok(Err(closed)) = timeout(PULSE, news.changed()).await {
             return Err(closed.into());
         }
     }
+}
+
+/// Whether somebody goes on with a deployment.
+enum Going {
+    /// A process is at it.
+    Runs,
+    /// A server is to take it; what is waited for, in words.
+    Waits(&'static str),
+    /// Nobody does; why, in words.
+    Stands(String),
+}
+
+async fn going_on(site: &Site, seen: &Deployment) -> Result<Going, Problem> {
+    let held = site.store.holder(&site.scope()).await?;
+    let own = held.filter(|held| held.token == seen.token);
+    let gone = own
+        .as_ref()
+        .is_some_and(|held| system::is_gone(&held.owner));
+    let was_let_go = own.is_none();
+    Ok(match seen.state {
+        State::Running if !gone => Going::Runs,
+        State::Queued => Going::Waits("it waits for a server"),
+        // Servers take over from those who died, and from nobody else.
+        _ if seen.detached && !was_let_go => {
+            Going::Waits("its process is gone; it waits for another server")
+        }
+        _ => {
+            let why = standstill::why(site, seen).await?;
+            Going::Stands(why.unwrap_or_else(|| "its process is gone".to_owned()))
+        }
+    })
 }
 
 impl Follower {

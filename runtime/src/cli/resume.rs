@@ -4,16 +4,15 @@ use std::{collections::BTreeSet, time::Duration};
 
 use clap::{Args, ValueEnum};
 use engine::{Purpose, Resume as How, StepWord};
-use store::{Deployment, Pinned, PluginPin, State};
+use store::{Deployment, State};
 
 use crate::{
-    assemble::System,
-    catalogue::{self, Catalogue},
+    catalogue,
     cli::{Chosen, Format, Printing, choice},
     course::Course,
     past::Past,
-    release::Found,
-    report::{Problem, Reason},
+    pinned,
+    report::Problem,
     site::Site,
     terminal::Terminal,
 };
@@ -84,14 +83,8 @@ pub(super) fn go_on(
     format: Format,
     terminal: &Terminal,
 ) -> Result<u8, Problem> {
-    let (site, pinned) = site.pinned(&open.id)?;
+    let (site, pinned) = site.wait(site.pinned(&open.id))?;
     let host = catalogue::host()?;
-    let catalogue = site.wait(Catalogue::with_strategy(
-        &site.configuration,
-        &site.folder,
-        &host,
-        &pinned.strategy,
-    ))?;
     let how = How {
         thaw: open.state == State::Frozen,
         ..how
@@ -103,62 +96,10 @@ pub(super) fn go_on(
         wait: Duration::ZERO,
         format,
         terminal: *terminal,
+        seat: None,
     };
     site.wait(async {
-        let found = unrecorded(&site, open, &pinned).await?;
-        let system = System::assemble(&site, catalogue, found.as_ref()).await?;
-        if !how.accept_drift {
-            same_plugins(&system, &pinned, &open.id)?;
-        }
+        let system = pinned::system(&site, &host, &pinned, how.accept_drift).await?;
         course.go_on(system, open, how).await
     })
-}
-
-/// What goes out, where the deployment stopped before its first record: then everything is still
-/// to be made sure of.
-async fn unrecorded(
-    site: &Site,
-    open: &Deployment,
-    pinned: &Pinned,
-) -> Result<Option<Found>, Problem> {
-    if !site.store.records(&open.id).await?.is_empty() {
-        return Ok(None);
-    }
-    let query = store::ReleaseQuery::Id(pinned.brief.release.id.to_string());
-    let application = &pinned.brief.application;
-    let known = site.store.releases(application, &query).await?;
-    Ok(known.into_iter().next().map(Found::from))
-}
-
-/// Fails where a plugin is no longer the one that the deployment began with. The strategy is: its
-/// bytes were kept.
-fn same_plugins(system: &System, pinned: &Pinned, id: &str) -> Result<(), Problem> {
-    let mut problem = Problem::new(
-        Reason::Refused,
-        format!("deployment {id} began with other plugins; nothing was touched"),
-    );
-    let mut same = true;
-    for now in &system.pins {
-        let named = |then: &&PluginPin| then.kind == now.kind && then.name == now.name;
-        // Each is loaded once, however many sections use it.
-        let Some(then) = pinned.plugins.iter().find(named) else {
-            continue;
-        };
-        if then.digest != now.digest {
-            same = false;
-            problem = problem.cause(format!(
-                "{} `{}` was {}, and is now {}",
-                now.kind, now.name, then.digest, now.digest
-            ));
-        }
-    }
-    if same {
-        return Ok(());
-    }
-    Err(problem
-        .hint("put back the program, or the plugins' files, that it began with")
-        .hint(format!(
-            "`runtime resume {id} --accept-drift` goes on with these; `runtime rollback {id}` \
-             takes it back"
-        )))
 }

@@ -110,7 +110,7 @@ pub(super) fn undo(
     terminal: &Terminal,
 ) -> Result<u8, Problem> {
     // With the configuration that it began with, whatever the file says now.
-    let (site, _) = site.pinned(&deployment.id)?;
+    let (site, _) = site.wait(site.pinned(&deployment.id))?;
     let host = catalogue::host()?;
     let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
     site.wait(async {
@@ -128,6 +128,7 @@ fn course<'a>(site: &'a Site, wait: Duration, format: Format, terminal: &Termina
         wait,
         format,
         terminal: *terminal,
+        seat: None,
     }
 }
 

@@ -11,7 +11,7 @@ use store::{Deployment, Filter, Held, State};
 use crate::{
     assemble::{self, System},
     catalogue::{self, Catalogue},
-    cli::{Chosen, Format, Printing, follow, history},
+    cli::{Chosen, Format, Printing, choice, follow, history, standstill},
     display, exit,
     past::Past,
     report::Problem,
@@ -22,11 +22,14 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
+    /// The deployment's id, or how it begins; without it the one that is running
+    #[arg(requires = "watch")]
+    id: Option<String>,
     #[command(flatten)]
     chosen: Chosen,
     #[command(flatten)]
     pub(super) printing: Printing,
-    /// Follow the deployment that is running until it ends, and end with its exit code
+    /// Follow a deployment until it ends, and end with its exit code
     #[arg(short, long)]
     watch: bool,
 }
@@ -35,6 +38,10 @@ pub(crate) struct Status {
 struct Picture {
     held: Option<Held>,
     open: Vec<Deployment>,
+    /// Those that wait for a server, in the order in which they are taken.
+    queued: Vec<Deployment>,
+    /// Why nobody goes on with the last one that is open.
+    left: Option<String>,
     /// What the one that runs is doing, in words.
     doing: Option<String>,
     last: Option<Deployment>,
@@ -46,13 +53,11 @@ struct Picture {
 impl Status {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
         let site = Site::open(&self.chosen)?;
-        if self.watch {
-            let past = site.wait(Past::of(&site))?;
-            let mut open = past.open();
-            if let Some(running) = open.find(|each| each.state == State::Running) {
-                let format = self.printing.format;
-                return site.wait(follow::follow(&site, running, format, terminal));
-            }
+        if self.watch
+            && let Some(followed) = site.wait(self.followed(&site))?
+        {
+            let format = self.printing.format;
+            return site.wait(follow::follow(&site, &followed, format, terminal));
         }
         let host = catalogue::host()?;
         let catalogue = site.wait(Catalogue::load(&site.configuration, &site.folder, &host))?;
@@ -67,6 +72,20 @@ impl Status {
             Format::Human => print(&site, &system, &picture, terminal),
         }
         Ok(exit::DONE)
+    }
+}
+
+impl Status {
+    /// The deployment that is followed: the one that is named, else the one that is running, else
+    /// the first that waits for a server.
+    async fn followed(&self, site: &Site) -> Result<Option<Deployment>, Problem> {
+        let Some(id) = &self.id else {
+            let past = Past::of(site).await?;
+            let running = past.open().find(|each| each.state == State::Running);
+            return Ok(running.or_else(|| past.queued().next()).cloned());
+        };
+        let named = choice::named(site, id).await?;
+        named.map(Some).ok_or_else(|| choice::unknown(id))
     }
 }
 
@@ -109,7 +128,12 @@ async fn look(site: &Site, system: &System) -> Result<Picture, Problem> {
             .holder(&site.scope())
             .await?
             .filter(|held| held.is_live(now)),
+        left: match past.open().next() {
+            Some(open) => standstill::why(site, open).await?,
+            None => None,
+        },
         open: past.open().cloned().collect(),
+        queued: past.queued().cloned().collect(),
         doing,
         last: site.store.deployments(&last, now).await?.into_iter().next(),
         active,
@@ -140,13 +164,18 @@ fn print_deployments(picture: &Picture, terminal: &Terminal) {
             if gone { ", whose process is gone" } else { "" },
         ));
     }
-    for open in &picture.open {
+    for (number, open) in picture.open.iter().enumerate() {
         let state = if gone { State::CutOff } else { open.state };
         terminal.line(&format!(
             "  deployment {} of {} is {state}",
             open.id, open.version
         ));
-        if picture.held.is_none() || gone {
+        if let Some(why) = picture.left.as_ref().filter(|_| number == 0) {
+            terminal.line(&format!("    left to people: {why}"));
+        }
+        if open.state == State::Queued {
+            terminal.line("    handed over: the next server goes on with it");
+        } else if picture.held.is_none() || gone {
             terminal.line(&format!("    {}", display::both_ways(&open.id)));
         } else if let Some(doing) = picture
             .doing
@@ -156,7 +185,14 @@ fn print_deployments(picture: &Picture, terminal: &Terminal) {
             terminal.line(&format!("    under way: {doing}"));
         }
     }
-    if let (Some(last), true) = (&picture.last, picture.open.is_empty()) {
+    for queued in &picture.queued {
+        terminal.line(&format!(
+            "  deployment {} of {} waits for a server",
+            queued.id, queued.version
+        ));
+    }
+    let nothing = picture.open.is_empty() && picture.queued.is_empty();
+    if let (Some(last), true) = (&picture.last, nothing) {
         terminal.line(&format!(
             "  last deployment: {} of {}, {}, {}",
             last.id,
@@ -280,6 +316,8 @@ fn as_json(site: &Site, system: &System, picture: &Picture) -> serde_json::Value
         })),
         "under-way": picture.doing,
         "open": picture.open.iter().map(history::to_json).collect::<Vec<_>>(),
+        "queued": picture.queued.iter().map(history::to_json).collect::<Vec<_>>(),
+        "left-to-people": picture.left,
         "last": picture.last.as_ref().map(history::to_json),
         "targets": targets,
         "load-balancer-error": unasked(picture),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engine::{Brief, Purpose, Timestamp, Verdict};
 use serde_json::json;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Course, Way};
 use crate::{
@@ -56,11 +56,13 @@ impl Course<'_> {
         brief: &Brief,
         display: Arc<Display>,
         log: Arc<Log>,
-    ) -> JoinHandle<()> {
-        let Ok(signals) = Signals::new() else {
-            // Then a signal ends the process at once, and the record survives that.
-            return tokio::spawn(async {});
-        };
+    ) -> Option<AbortOnDropHandle<()>> {
+        if self.seat.is_some() {
+            // The server listens, for all that it runs.
+            return None;
+        }
+        // Without them a signal ends the process at once, and the record survives that.
+        let signals = Signals::new().ok()?;
         let (interrupt, terminal) = (system.interrupt.clone(), self.terminal);
         let words = format!(
             "stopped at once: deployment {id} stays as it is; `runtime resume {id}` goes on with \
@@ -77,7 +79,16 @@ impl Course<'_> {
             );
             terminal.aside(&words);
         };
-        tokio::spawn(async move { interrupt.listen(signals, last_words).await })
+        let listening = async move { interrupt.listen(signals, last_words).await };
+        Some(AbortOnDropHandle::new(tokio::spawn(listening)))
+    }
+
+    /// What its lines begin with where they stand among those of others.
+    pub(super) fn label(&self, brief: &Brief) -> String {
+        match &self.seat {
+            Some(_) => format!("{}: ", brief.id),
+            None => String::new(),
+        }
     }
 
     pub(super) fn auditor(&self, brief: &Brief, actor: &str) -> Auditor {
@@ -98,19 +109,21 @@ impl Course<'_> {
         asides: &[String],
         started: Timestamp,
     ) {
+        let label = self.label(brief);
+        let line = |text: &str| self.terminal.line(&format!("{label}{text}"));
         let took = display::duration(system::now().since_ms(started));
         if self.format == Format::Human {
             let what = format!("{} {}", brief.application, brief.release.version);
-            self.terminal
-                .line(&format!("{what} {} ({took})", display::closing(verdict)));
-            for line in display::remedies(&brief.id, verdict) {
-                self.terminal.line(&format!("  {line}"));
+            line(&format!("{what} {} ({took})", display::closing(verdict)));
+            for remedy in display::remedies(&brief.id, verdict) {
+                line(&format!("  {remedy}"));
             }
-            self.terminal
-                .line(&format!("  `runtime show {}` has the record", brief.id));
+            if self.seat.is_none() {
+                line(&format!("  `runtime show {}` has the record", brief.id));
+            }
         }
         for aside in asides {
-            self.terminal.aside(&format!("warning: {aside}"));
+            self.terminal.aside(&format!("{label}warning: {aside}"));
         }
     }
 }

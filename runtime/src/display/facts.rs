@@ -76,6 +76,7 @@ pub(super) fn of_verdict(verdict: &Verdict) -> Value {
         Verdict::Frozen { cause, differences } => with(ended("frozen", cause), differences),
         Verdict::Refused { cause } => ended("refused", cause),
         Verdict::Halted { halt } => json!({ "verdict": "halted", "halt": halt }),
+        Verdict::Left => json!({ "verdict": "left" }),
         Verdict::Abandoned { cause } => ended("abandoned", cause),
     }
 }

@@ -186,6 +186,7 @@ pub(crate) fn closing(verdict: &Verdict) -> String {
         }
         Verdict::Refused { cause } => format!("was refused, nothing was changed: {cause}"),
         Verdict::Halted { halt } => format!("does not go on, nothing was touched: {halt}"),
+        Verdict::Left => "was left to another process, which goes on with it".to_owned(),
         Verdict::Abandoned { cause } => {
             format!("was abandoned by this process, nothing was taken back: {cause}")
         }

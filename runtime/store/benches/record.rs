@@ -355,6 +355,7 @@ fn deployment(id: &str) -> NewDeployment {
             digest: "sha256:c".to_owned(),
             bytes: vec![7; 4_000].into(),
         },
+        folder: "/srv/shop".to_owned(),
         strategy: Blob {
             digest: "sha256:s".to_owned(),
             bytes: vec![7; 200_000].into(),

@@ -72,6 +72,7 @@ impl State {
             Verdict::Abandoned { .. } => Self::Abandoned,
             // It is open as it was, and nobody is at it.
             Verdict::Halted { .. } => Self::CutOff,
+            Verdict::Left => Self::Queued,
         }
     }
 
@@ -125,6 +126,8 @@ pub struct NewDeployment {
     pub artifact: String,
     /// The configuration in its canonical form.
     pub configuration: Blob,
+    /// Where the configuration's relative paths start; absolute.
+    pub folder: String,
     /// The strategy's component, so that a resume runs the very code that started.
     pub strategy: Blob,
     /// Every plugin in use.
@@ -175,6 +178,8 @@ pub struct Pinned {
     pub brief: Brief,
     /// The configuration in its canonical form.
     pub configuration: Blob,
+    /// Where its relative paths start; none where an older version wrote it down.
+    pub folder: Option<String>,
     /// The strategy's component.
     pub strategy: Blob,
     /// Every plugin in use.

@@ -24,7 +24,7 @@ mod thread;
 use std::{fmt, sync::Arc, thread::JoinHandle, time::Duration};
 
 use async_trait::async_trait;
-use engine::{Journal, Record, Timestamp, Verdict};
+use engine::{Brief, Journal, Record, Timestamp, Verdict};
 use serde_json::Value;
 
 use crate::{
@@ -328,6 +328,21 @@ impl Store for Postgres {
         self.calls
             .change(Kind::Audited, Size::Small, async move |change: &Change| {
                 queue::take_over(change, &id, &owner, ttl_ms, now).await
+            })
+            .await
+    }
+
+    async fn revise_brief(
+        &self,
+        brief: &Brief,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<(), LeaseError> {
+        let text = value::text(&self.calls.place, "brief", brief)?;
+        let (id, lease) = (brief.id.clone(), lease.clone());
+        self.calls
+            .change(Kind::Plain, Size::Small, async move |change: &Change| {
+                queue::revise(change, &id, &text, &lease, now).await
             })
             .await
     }

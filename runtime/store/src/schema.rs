@@ -6,4 +6,5 @@
 pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_control.sql"),
+    include_str!("../migrations/0003_folders.sql"),
 ];

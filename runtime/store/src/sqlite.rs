@@ -20,7 +20,7 @@ mod thread;
 use std::{path::Path, sync::Arc, thread::JoinHandle};
 
 use async_trait::async_trait;
-use engine::{Journal, Record, Timestamp, Verdict};
+use engine::{Brief, Journal, Record, Timestamp, Verdict};
 use rusqlite::params;
 use serde_json::Value;
 
@@ -247,6 +247,19 @@ impl Store for Sqlite {
         let (id, owner) = (id.to_owned(), owner.clone());
         self.jobs
             .change(move |change| queue::take_over(change, &id, &owner, ttl_ms, now))
+            .await
+    }
+
+    async fn revise_brief(
+        &self,
+        brief: &Brief,
+        lease: &Lease,
+        _now: Timestamp,
+    ) -> Result<(), LeaseError> {
+        let text = value::text(&self.jobs.place, "brief", brief)?;
+        let (id, lease) = (brief.id.clone(), lease.clone());
+        self.jobs
+            .change(move |change| queue::revise(change, &id, &text, &lease))
             .await
     }
 

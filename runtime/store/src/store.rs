@@ -1,7 +1,7 @@
 //! The face that every store has.
 
 use async_trait::async_trait;
-use engine::{Journal, Record, Timestamp, Verdict};
+use engine::{Brief, Journal, Record, Timestamp, Verdict};
 use serde_json::Value;
 
 use crate::{
@@ -141,6 +141,16 @@ pub trait Store: Send + Sync {
         ttl_ms: u64,
         now: Timestamp,
     ) -> Result<Option<Lease>, StoreError>;
+
+    /// Replaces the brief of a deployment of which there is no record yet, by the holder of its
+    /// lease: what ran before it may have changed while it was queued. Fails with
+    /// [`StoreError::Conflict`] where there is a record.
+    async fn revise_brief(
+        &self,
+        brief: &Brief,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<(), LeaseError>;
 
     /// Puts a running deployment back into the queue and lets go of its lease, for another
     /// process to go on with it. Audited.

@@ -1,6 +1,6 @@
 //! What the whole program costs, each figure beside a baseline of the same run:
 //!
-//!     cargo bench -p tests [-- start|memory|ssh]
+//!     cargo bench -p tests [-- start|memory|waiting|ssh]
 
 #![expect(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
 mod memory;
 mod ssh;
 mod start;
+mod waiting;
 
 fn main() {
     if !figures::wanted() {
@@ -28,6 +29,9 @@ fn main() {
     }
     if named("memory") {
         measured.push(memory::measure());
+    }
+    if named("waiting") {
+        measured.push(waiting::measure());
     }
     if named("ssh") {
         measured.extend(ssh::measure());

@@ -91,7 +91,7 @@ fn admin(world: &World, fleet: &Fleet, method: &str, body: &str) -> Value {
 }
 
 /// Gives the canary another share by hand.
-fn share_by_hand(world: &World, fleet: &Fleet, percent: f64) {
+pub(crate) fn share_by_hand(world: &World, fleet: &Fleet, percent: f64) {
     let members = |group: &str| -> Vec<Value> {
         let there = fleet.members.iter().filter(|each| each.group == group);
         let member = |each: &tests::Member| json!({ "target": each.name, "address": each.address, "admission": "ready" });

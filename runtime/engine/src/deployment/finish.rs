@@ -54,6 +54,7 @@ impl Deployment {
             },
             Err(Abandoned(cause)) => match self.halted.take() {
                 Some(halt) => Verdict::Halted { halt },
+                None if self.recorder.left() => Verdict::Left,
                 None => Verdict::Abandoned { cause },
             },
         };

@@ -32,6 +32,7 @@ struct Inner {
     writes: usize,
     dies: Option<Write>,
     dead: bool,
+    leaves: Option<usize>,
 }
 
 impl MemoryJournal {
@@ -60,9 +61,15 @@ impl MemoryJournal {
         self.lock().dies = Some(at);
     }
 
+    /// Leaves the deployment to another process once there were so many writes.
+    pub fn leaves(&self, after: usize) {
+        self.lock().leaves = Some(after);
+    }
+
     /// Brings it back to life, as another process finds it.
     pub fn revive(&self) {
         let mut inner = self.lock();
+        inner.leaves = None;
         inner.dead = false;
         inner.dies = None;
     }
@@ -124,6 +131,11 @@ impl Inner {
 #[async_trait]
 impl Journal for MemoryJournal {
     async fn begin(&mut self, intent: &Intent) -> Result<(), JournalError> {
+        let inner = self.lock();
+        if inner.leaves.is_some_and(|after| inner.writes >= after) {
+            return Err(JournalError::Left);
+        }
+        drop(inner);
         self.write(|inner| inner.add(intent, None))
     }
 

@@ -254,7 +254,10 @@ fn kind(verdict: &Verdict) -> &'static str {
         Verdict::RolledBack { .. } => "rolled back",
         Verdict::Stuck { .. } => "stuck",
         Verdict::Refused { .. } => "refused",
-        Verdict::Frozen { .. } | Verdict::Halted { .. } | Verdict::Abandoned { .. } => "neither",
+        Verdict::Frozen { .. }
+        | Verdict::Halted { .. }
+        | Verdict::Left
+        | Verdict::Abandoned { .. } => "neither",
     }
 }
 
@@ -310,7 +313,10 @@ fn check(stage: &Stage, before: &Snapshot, verdict: &Verdict, run: &str) {
                 }
             }
         }
-        Verdict::Frozen { .. } | Verdict::Halted { .. } | Verdict::Abandoned { .. } => {
+        Verdict::Frozen { .. }
+        | Verdict::Halted { .. }
+        | Verdict::Left
+        | Verdict::Abandoned { .. } => {
             panic!("{run}: {verdict:?}")
         }
     }

@@ -252,6 +252,35 @@ fn what_was_cut_off_anywhere_goes_on_to_the_same_end() {
     }
 }
 
+/// Asked to leave, a process ends what is under way and begins nothing: not on its way back,
+/// either.
+#[test]
+fn what_was_left_anywhere_goes_on_to_the_same_end() {
+    for (name, fails, at) in courses(full) {
+        let (whole, mut script) = course(full, at, fails);
+        let uncut = whole.run(&mut script);
+        let mut left = 0;
+        for after in 0.. {
+            let (stage, mut script) = course(full, at, fails);
+            stage.journal.leaves(after);
+            if stage.run(&mut script) != Verdict::Left {
+                break;
+            }
+            left += 1;
+            let run = format!("{name}, left after {after}");
+            let records = stage.journal.records();
+            assert_eq!(outcomes(&records).len(), records.len(), "{run}");
+            assert_eq!(stage.journal.verdict(), None, "{run}");
+            let verdict = stage.resume(&mut script, stage.resumption());
+            equal(&stage, &verdict, &whole, &uncut, &run);
+            if !fails {
+                assert_eq!(essence(&stage), essence(&whole), "{run}");
+            }
+        }
+        assert!(left > 0, "{name} was never left");
+    }
+}
+
 /// Both processes die: the first at every point, the second at every point after that.
 #[test]
 fn so_does_what_was_cut_off_twice() {

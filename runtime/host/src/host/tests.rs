@@ -25,6 +25,25 @@ async fn a_plugin_says_what_it_is() {
 }
 
 #[tokio::test]
+async fn a_plugin_in_use_is_loaded_once() {
+    let guest = Guest::new(Kind::Notifier);
+    let host = host();
+    let first = host.load(guest.source()).await.unwrap();
+    let second = host.load(guest.source()).await.unwrap();
+    assert!(Arc::ptr_eq(&first.inner, &second.inner));
+    // Under another name it is another one: what it is granted goes by that.
+    let renamed = PluginSource {
+        name: "other".to_owned(),
+        ..guest.source()
+    };
+    let other = host.load(renamed).await.unwrap();
+    assert!(!Arc::ptr_eq(&first.inner, &other.inner));
+    let gone = Arc::downgrade(&first.inner);
+    drop((first, second));
+    assert!(gone.upgrade().is_none());
+}
+
+#[tokio::test]
 async fn imports_show_what_a_plugin_can_do() {
     let guest = Guest::new(Kind::HealthCheck).importing(
         r#"(import "deploy:plugin/files@VERSION" "read" (func $read (param i32 i32 i32)))"#,

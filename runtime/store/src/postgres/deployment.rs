@@ -15,7 +15,7 @@ use crate::{
     error::{LeaseError, StoreError},
     lease::{Held, Lease, Owner},
     release::KnownRelease,
-    row::deployment::Texts,
+    row::deployment::{Before, Texts},
     value::{number, text},
 };
 
@@ -29,7 +29,7 @@ pub(super) async fn begin(
 ) -> Result<Lease, LeaseError> {
     let (scope, owner) = (new.scope(), new.owner());
     let lease = acquire(change, &scope, &owner, ttl_ms, now).await?;
-    settle_unfinished(change, new, None, now).await?;
+    settle_unfinished(change, new, Before::Nothing, now).await?;
     insert(change, new, texts, Some(&lease), now).await?;
     let details = new.details();
     audit(change, &scope, &owner, now, "deployment_begun", details).await?;
@@ -61,8 +61,8 @@ pub(super) async fn insert(
         .run(
             "INSERT INTO deployments (id, application, environment, purpose, release_id, version,
                  strategy, brief, configuration_digest, strategy_digest, actor, host, token,
-                 started_at, state, detached)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                 started_at, state, detached, folder)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
              ON CONFLICT (id) DO NOTHING",
             &[
                 &brief.id,
@@ -81,6 +81,7 @@ pub(super) async fn insert(
                 &number(now.0),
                 &state.as_str(),
                 &i64::from(lease.is_none()),
+                &new.folder,
             ],
         )
         .await?;
@@ -99,24 +100,33 @@ pub(super) async fn insert(
     change.tell(&brief.id).await
 }
 
-/// Looks for an earlier deployment that was cut off, and gives it up where that was asked for.
+/// Looks for an earlier deployment that was cut off or handed over, and gives it up where that was
+/// asked for.
 ///
-/// The one with the lease that is `running`, if any, is not cut off: what else has not ended is
-/// not running, whatever its mark says.
+/// What runs under a live lease is not cut off: what else has not ended is not running, whatever
+/// its mark says.
 pub(super) async fn settle_unfinished(
     change: &Change,
     new: &NewDeployment,
-    running: Option<&Held>,
+    before: Before<'_>,
     now: Timestamp,
 ) -> Result<(), LeaseError> {
     let scope = new.scope();
-    let running = running.and_then(|held| held.owner.deployment.as_deref());
+    let (running, over) = match before {
+        Before::Nothing => (None, true),
+        Before::Running(held) => (
+            held.and_then(|held| held.owner.deployment.as_deref()),
+            false,
+        ),
+    };
     let unfinished: Vec<String> = change
         .rows(
             "SELECT id FROM deployments
              WHERE application = $1 AND environment = $2 AND ended_at IS NULL
-               AND state = 'running' AND id IS DISTINCT FROM $3 ORDER BY token DESC",
-            &[&scope.application, &scope.environment, &running],
+               AND id IS DISTINCT FROM $3
+               AND (state = 'running' OR ($4 AND state = 'queued' AND token > 0))
+             ORDER BY token DESC",
+            &[&scope.application, &scope.environment, &running, &over],
             |row| row.try_get(0),
         )
         .await?;

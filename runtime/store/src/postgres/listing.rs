@@ -129,7 +129,8 @@ pub(super) async fn find(
     sole(prefix, read(session, found)?)
 }
 
-/// What the deployment with that id is pinned to. Nothing of that ever changes.
+/// What the deployment with that id is pinned to. Nothing of that changes
+/// once it has a record.
 pub(super) async fn pinned(session: &Session, id: &str) -> Result<Pinned, StoreError> {
     let blob = |row: &Row, at: usize| {
         let bytes: Vec<u8> = row.try_get(at + 1)?;
@@ -140,14 +141,17 @@ pub(super) async fn pinned(session: &Session, id: &str) -> Result<Pinned, StoreE
     };
     let found = session
         .first(
-            "SELECT d.brief, c.digest, c.bytes, s.digest, s.bytes
+            "SELECT d.brief, c.digest, c.bytes, s.digest, s.bytes, d.folder
              FROM deployments d JOIN blobs c ON c.digest = d.configuration_digest
              JOIN blobs s ON s.digest = d.strategy_digest WHERE d.id = $1",
             &[&id],
-            |row| Ok((row.try_get::<_, String>(0)?, blob(row, 1)?, blob(row, 3)?)),
+            |row| {
+                let brief: String = row.try_get(0)?;
+                Ok((brief, blob(row, 1)?, blob(row, 3)?, row.try_get(5)?))
+            },
         )
         .await?;
-    let (brief, configuration, strategy) = found.ok_or_else(|| missing(id))?;
+    let (brief, configuration, strategy, folder) = found.ok_or_else(|| missing(id))?;
     let plugins = session
         .rows(
             "SELECT kind, name, digest FROM plugin_pins WHERE deployment = $1
@@ -166,6 +170,7 @@ pub(super) async fn pinned(session: &Session, id: &str) -> Result<Pinned, StoreE
     Ok(Pinned {
         brief,
         configuration,
+        folder,
         strategy,
         plugins,
     })

@@ -15,7 +15,7 @@ use crate::{
     deployment::{Deployment, NewDeployment},
     error::{LeaseError, StoreError},
     lease::{Lease, Owner},
-    row::deployment::{Texts, not_running},
+    row::deployment::{Before, Texts, begun, not_running},
     value::number,
 };
 
@@ -45,7 +45,7 @@ pub(super) async fn queue(
     let (scope, owner) = (new.scope(), new.owner());
     let running = holder(change, &scope, now).await?;
     let running = running.filter(|held| held.is_live(now));
-    settle_unfinished(change, new, running.as_ref(), now).await?;
+    settle_unfinished(change, new, Before::Running(running.as_ref()), now).await?;
     insert(change, new, texts, None, now).await?;
     let details = new.details();
     audit(change, &scope, &owner, now, "deployment_queued", details).await?;
@@ -104,6 +104,42 @@ pub(super) async fn take_over(
     .await?;
     change.tell(id).await?;
     Ok(Some(lease))
+}
+
+/// Replaces the brief of one that has no record yet.
+pub(super) async fn revise(
+    change: &Change,
+    id: &str,
+    brief: &str,
+    lease: &Lease,
+    now: Timestamp,
+) -> Result<(), LeaseError> {
+    let written = change
+        .run(
+            "WITH held AS (
+                 SELECT FROM leases
+                 WHERE application = $4 AND environment = $5 AND token = $3
+                   AND until_at IS NOT NULL
+                 FOR UPDATE)
+             UPDATE deployments SET brief = $2 FROM held
+             WHERE id = $1 AND state = 'running' AND token = $3
+               AND NOT EXISTS (SELECT 1 FROM records WHERE deployment = $1)",
+            &[
+                &id,
+                &brief,
+                &number(lease.token),
+                &lease.scope.application,
+                &lease.scope.environment,
+            ],
+        )
+        .await?;
+    if written > 0 {
+        return Ok(());
+    }
+    match lost(change, lease, now).await? {
+        LeaseError::Lost { holder, .. } if holder.is_empty() => Err(begun(id).into()),
+        lost => Err(lost),
+    }
 }
 
 /// Puts it back into the queue, and lets go of its lease.

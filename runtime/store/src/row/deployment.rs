@@ -6,13 +6,23 @@ use serde_json::{Value, json};
 use crate::{
     deployment::{Deployment, NewDeployment, State},
     error::StoreError,
-    lease::{Owner, Scope},
+    lease::{Held, Owner, Scope},
     place::Place,
     value::{parse, text},
 };
 
 /// Deployments that a beginning of an id may fit before it is called ambiguous: enough to help.
 pub(crate) const CANDIDATES_MAX: u32 = 5;
+
+/// What a new deployment may find before it in its environment.
+#[derive(Clone, Copy)]
+pub(crate) enum Before<'a> {
+    /// It begins now: nothing may be half done.
+    Nothing,
+    /// It waits: what runs under this lease comes to its end first, and so does what was handed
+    /// over.
+    Running(Option<&'a Held>),
+}
 
 /// What a new deployment keeps of its brief, as JSON texts.
 pub(crate) struct Texts {
@@ -123,4 +133,8 @@ pub(crate) fn missing(id: &str) -> StoreError {
 
 pub(crate) fn not_running(id: &str) -> StoreError {
     StoreError::Conflict(format!("deployment {id} is not running"))
+}
+
+pub(crate) fn begun(id: &str) -> StoreError {
+    StoreError::Conflict(format!("deployment {id} has a record already"))
 }

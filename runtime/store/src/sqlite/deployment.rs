@@ -15,7 +15,7 @@ use crate::{
     error::{LeaseError, StoreError},
     lease::{Held, Lease, Owner},
     release::KnownRelease,
-    row::deployment::Texts,
+    row::deployment::{Before, Texts},
     value::{number, text},
 };
 
@@ -29,7 +29,7 @@ pub(super) fn begin(
 ) -> Result<Lease, LeaseError> {
     let (scope, owner) = (new.scope(), new.owner());
     let lease = acquire(change, &scope, &owner, ttl_ms, now)?;
-    settle_unfinished(change, new, None, now)?;
+    settle_unfinished(change, new, Before::Nothing, now)?;
     insert(change, new, texts, Some(&lease), now)?;
     let details = new.details();
     audit(change, &scope, &owner, now, "deployment_begun", details)?;
@@ -60,8 +60,8 @@ pub(super) fn insert(
     let written = change.run(
         "INSERT INTO deployments (id, application, environment, purpose, release_id, version,
              strategy, brief, configuration_digest, strategy_digest, actor, host, token,
-             started_at, state, detached)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+             started_at, state, detached, folder)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
          ON CONFLICT (id) DO NOTHING",
         params![
             brief.id,
@@ -79,7 +79,8 @@ pub(super) fn insert(
             number(lease.map_or(0, |lease| lease.token)),
             number(now.0),
             state.as_str(),
-            lease.is_none()
+            lease.is_none(),
+            new.folder
         ],
     )?;
     if written == 0 {
@@ -94,23 +95,32 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// Looks for an earlier deployment that was cut off, and gives it up where that was asked for.
+/// Looks for an earlier deployment that was cut off or handed over, and gives it up where that was
+/// asked for.
 ///
-/// The one with the lease that is `running`, if any, is not cut off: what else has not ended is
-/// not running, whatever its mark says.
+/// What runs under a live lease is not cut off: what else has not ended is not running, whatever
+/// its mark says.
 pub(super) fn settle_unfinished(
     change: &mut Change<'_>,
     new: &NewDeployment,
-    running: Option<&Held>,
+    before: Before<'_>,
     now: Timestamp,
 ) -> Result<(), LeaseError> {
     let scope = new.scope();
-    let running = running.and_then(|held| held.owner.deployment.as_deref());
+    let (running, over) = match before {
+        Before::Nothing => (None, true),
+        Before::Running(held) => (
+            held.and_then(|held| held.owner.deployment.as_deref()),
+            false,
+        ),
+    };
     let unfinished: Vec<String> = change.rows(
         "SELECT id FROM deployments
          WHERE application = ?1 AND environment = ?2 AND ended_at IS NULL
-           AND state = 'running' AND id IS NOT ?3 ORDER BY token DESC",
-        params![scope.application, scope.environment, running],
+           AND id IS NOT ?3
+           AND (state = 'running' OR (?4 AND state = 'queued' AND token > 0))
+         ORDER BY token DESC",
+        params![scope.application, scope.environment, running, over],
         |row| row.get(0),
     )?;
     let Some(latest) = unfinished.first() else {

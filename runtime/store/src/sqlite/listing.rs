@@ -132,13 +132,16 @@ pub(super) fn pinned(database: &Database, id: &str) -> Result<Pinned, StoreError
         })
     };
     let found = database.first(
-        "SELECT d.brief, c.digest, c.bytes, s.digest, s.bytes
+        "SELECT d.brief, c.digest, c.bytes, s.digest, s.bytes, d.folder
          FROM deployments d JOIN blobs c ON c.digest = d.configuration_digest
          JOIN blobs s ON s.digest = d.strategy_digest WHERE d.id = ?1",
         [id],
-        |row| Ok((row.get::<_, String>(0)?, blob(row, 1)?, blob(row, 3)?)),
+        |row| {
+            let brief: String = row.get(0)?;
+            Ok((brief, blob(row, 1)?, blob(row, 3)?, row.get(5)?))
+        },
     )?;
-    let (brief, configuration, strategy) = found.ok_or_else(|| missing(id))?;
+    let (brief, configuration, strategy, folder) = found.ok_or_else(|| missing(id))?;
     let plugins = database.rows(
         "SELECT kind, name, digest FROM plugin_pins WHERE deployment = ?1 ORDER BY kind, name",
         [id],
@@ -154,6 +157,7 @@ pub(super) fn pinned(database: &Database, id: &str) -> Result<Pinned, StoreError
     Ok(Pinned {
         brief,
         configuration,
+        folder,
         strategy,
         plugins,
     })

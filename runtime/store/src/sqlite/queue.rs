@@ -14,7 +14,7 @@ use crate::{
     deployment::{Deployment, NewDeployment},
     error::{LeaseError, StoreError},
     lease::{Lease, Owner},
-    row::deployment::{Texts, not_running},
+    row::deployment::{Before, Texts, begun, not_running},
     value::number,
 };
 
@@ -43,7 +43,7 @@ pub(super) fn queue(
 ) -> Result<(), LeaseError> {
     let (scope, owner) = (new.scope(), new.owner());
     let running = holder(change, &scope)?.filter(|held| held.is_live(now));
-    settle_unfinished(change, new, running.as_ref(), now)?;
+    settle_unfinished(change, new, Before::Running(running.as_ref()), now)?;
     insert(change, new, texts, None, now)?;
     let details = new.details();
     Ok(audit(
@@ -106,6 +106,36 @@ pub(super) fn take_over(
         details,
     )?;
     Ok(Some(lease))
+}
+
+/// Replaces the brief of one that has no record yet.
+pub(super) fn revise(
+    change: &mut Change<'_>,
+    id: &str,
+    brief: &str,
+    lease: &Lease,
+) -> Result<(), LeaseError> {
+    let written = change.run(
+        "UPDATE deployments SET brief = ?2
+         WHERE id = ?1 AND state = 'running' AND token = ?3
+           AND EXISTS (SELECT 1 FROM leases WHERE application = ?4 AND environment = ?5
+                         AND token = ?3 AND until_at IS NOT NULL)
+           AND NOT EXISTS (SELECT 1 FROM records WHERE deployment = ?1)",
+        params![
+            id,
+            brief,
+            number(lease.token),
+            lease.scope.application,
+            lease.scope.environment
+        ],
+    )?;
+    if written > 0 {
+        return Ok(());
+    }
+    match lost(change, lease)? {
+        LeaseError::Lost { holder, .. } if holder.is_empty() => Err(begun(id).into()),
+        lost => Err(lost),
+    }
 }
 
 /// Puts it back into the queue, and lets go of its lease.

@@ -209,8 +209,19 @@ pub(crate) async fn queued_deployment_is_taken_over(world: &impl World) {
         "who asked for it"
     );
     assert_eq!(client.pinned("d1").await.unwrap().plugins.len(), 2);
+    // What ran before it has changed while it waited.
+    let mut revised = deployment("d1", "1.0").brief;
+    revised.strategy = "rolling".to_owned();
+    server.revise_brief(&revised, &lease, at(3)).await.unwrap();
+    assert_eq!(client.pinned("d1").await.unwrap().brief, revised);
     let mut journal = server.journal("d1", &lease);
     journal.begin(&intent(1, at(3))).await.unwrap();
+    let begun = server.revise_brief(&revised, &lease, at(3)).await;
+    let begun = begun.unwrap_err();
+    assert!(
+        matches!(begun, LeaseError::Store(StoreError::Conflict(_))),
+        "{begun:?}"
+    );
     assert_eq!(
         client
             .take_over("d1", &owner("late"), TTL, at(3))
@@ -335,6 +346,21 @@ pub(crate) async fn deployment_is_handed_over(world: &impl World) {
     journal.begin(&intent(2, at(3))).await.unwrap_err();
     let twice = one.hand_over("d1", &lease, at(3)).await.unwrap_err();
     assert!(matches!(twice, LeaseError::Lost { .. }), "{twice:?}");
+    let brief = deployment("d1", "1.0").brief;
+    let late = one.revise_brief(&brief, &lease, at(3)).await.unwrap_err();
+    assert!(matches!(late, LeaseError::Lost { .. }), "{late:?}");
+    // It is half done: others wait behind it, and nobody begins on top of it.
+    let on_top = other.begin_deployment(deployment("d2", "2.0"), TTL, at(3));
+    let on_top = on_top.await.unwrap_err();
+    assert!(
+        matches!(&on_top, LeaseError::Unfinished { deployment } if deployment == "d1"),
+        "{on_top:?}"
+    );
+    other
+        .queue_deployment(deployment("d3", "3.0"), at(3))
+        .await
+        .unwrap();
+    assert_eq!(ids(&*other, 3).await, [("d1".to_owned(), State::Queued)]);
     let lease = other
         .take_over("d1", &owner("serve"), TTL, at(4))
         .await

@@ -41,7 +41,7 @@ fn many_may_make_the_schema_at_once() {
         }
     });
     let version = Server::shared().run(&name, "SELECT version FROM runtime.schema_version");
-    assert_eq!(version, "2");
+    assert_eq!(version, "3");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn newer_schema_is_refused_and_left_alone() {
             refused,
             StoreError::Newer {
                 found: 7,
-                known: 2,
+                known: 3,
                 ..
             }
         ),

@@ -43,6 +43,7 @@ pub(crate) async fn beginning_keeps_everything(world: &impl World) {
         (blob("configuration"), blob("strategy"))
     );
     assert_eq!(pinned.plugins, deployment("d1", "1.0").plugins);
+    assert_eq!(pinned.folder.as_deref(), Some("/srv/shop"));
     let releases = store.releases("shop", &ReleaseQuery::All).await.unwrap();
     assert_eq!(releases.len(), 1);
     assert_eq!(

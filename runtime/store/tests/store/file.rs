@@ -61,7 +61,7 @@ async fn newer_schema_is_refused_and_left_alone() {
         StoreError::Newer {
             place: Place::file(&path),
             found: 7,
-            known: 2
+            known: 3
         }
     );
     assert!(

@@ -87,6 +87,7 @@ pub(crate) fn deployment(id: &str, version: &str) -> NewDeployment {
         brief: brief(id, version),
         artifact: format!("shop-{version}.tar.gz"),
         configuration: blob("configuration"),
+        folder: "/srv/shop".to_owned(),
         strategy: blob("strategy"),
         plugins: vec![pin("health-check", "command"), pin("step", "command")],
         owner: owner("anna"),
