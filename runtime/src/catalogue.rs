@@ -37,6 +37,7 @@ pub(crate) struct Catalogue {
 pub(crate) fn host() -> Result<Host, Problem> {
     Host::new(HostOptions {
         cache_directory: system::cache_directory(),
+        ..HostOptions::default()
     })
     .map_err(|error| Problem::new(Reason::Bug, error.to_string()))
 }

@@ -95,7 +95,7 @@ impl Strategy {
         let world = deployment.found().unwrap_or(&nothing);
         let subject = host::Deployment::new(brief, world, self.analysis);
         let (plugin, logs) = (self.plugin.clone(), self.logs.clone());
-        let mut strategy = StrategyPlugin::new(plugin, subject, self.settings.clone(), logs)?;
+        let mut strategy = StrategyPlugin::new(plugin, &subject, &self.settings, logs)?;
         strategy.run(deployment).await
     }
 }

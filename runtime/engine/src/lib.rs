@@ -17,6 +17,7 @@ mod fleet;
 mod guard;
 mod halt;
 mod interruption;
+pub mod invariants;
 mod journal;
 mod operation;
 mod phrase;

@@ -1,0 +1,48 @@
+//! Who listens to a run, and who speaks in it.
+
+use engine::{
+    Code, Control, Event, Interruption, Observer, Operation, Origin, Timestamp,
+};
+
+use crate::world::Model;
+
+/// Listens to what a deployment tells.
+pub(crate) struct Watcher(pub(crate) Model);
+
+impl Observer for Watcher {
+    fn event(&self, _: Timestamp, event: &Event<'_>) {
+        match event {
+            Event::LeftOut { target, .. } => {
+                let mut inner = self.0.lock();
+                if let Some(place) = inner.scene.places.get(*target).copied() {
+                    inner.sites[place].left_out = true;
+                }
+            }
+            Event::Ended(intent, outcome) if intent.origin == Origin::Strategy => {
+                let mut inner = self.0.lock();
+                inner.calls += 1;
+                inner.clock_asked |= matches!(intent.operation, Some(Operation::Now));
+                if let (Err(failure), None) = (&outcome.result, &intent.effect)
+                    && matches!(failure.code, Code::Refused | Code::Invalid)
+                {
+                    inner.refused.push(failure.clone());
+                }
+                if let (Some(asked), Some(operation)) = (&mut inner.asked, &intent.operation) {
+                    asked.push(operation.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Speaks from outside.
+pub(crate) struct People(pub(crate) Model);
+
+impl Control for People {
+    fn interruption(&self) -> Option<Interruption> {
+        let inner = self.0.lock();
+        let (at, interruption) = inner.plight.abort()?;
+        (at <= inner.now).then_some(interruption)
+    }
+}
