@@ -21,6 +21,7 @@ mod live;
 mod log;
 mod notify;
 mod past;
+mod rehearsal;
 mod release;
 mod report;
 mod services;

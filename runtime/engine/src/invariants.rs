@@ -14,11 +14,11 @@ use crate::{
     traffic::Admission,
 };
 
-/// How far from 100 the shares may add up to, in percent: a hundredth for each of two roundings.
-const SHARES_NOISE: f64 = 0.02;
+/// Differences up to this are noise of computing with floating point, in percent.
+const NOISE_PERCENT: f64 = 1e-6;
 
-/// More traffic than this, in percent, is more traffic.
-const MORE_PERCENT: f64 = 1e-6;
+/// How far from 100 the shares of a change may add up to, in percent.
+const SHARES_PERCENT: f64 = 0.02;
 
 /// What must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -127,16 +127,20 @@ pub fn minimum_serving(rules: &Rules, start: usize, lost: usize) -> usize {
 }
 
 /// Judges a change of the traffic. `before` and `after` are by target; `after` has the proofs
-/// that held before the change.
+/// that held before the change. `step` is the least by which the share of one target can differ, in
+/// percent: what is read back of a load balancer is rounded to its weights.
 pub fn change(
     before: &[Standing],
     after: &[Standing],
     minimum: usize,
+    step: f64,
     name: impl Fn(usize) -> Name,
 ) -> Vec<Breach> {
     let mut breaches = Vec::new();
     let total: f64 = after.iter().map(|standing| standing.percent).sum();
-    if total > MORE_PERCENT && (total - 100.0).abs() > SHARES_NOISE {
+    let reached = after.iter().filter(|standing| standing.percent > 0.0).count();
+    let noise = SHARES_PERCENT + step * reached as f64;
+    if total > NOISE_PERCENT && (total - 100.0).abs() > noise {
         breaches.push(Breach::new(
             Invariant::SharesAddUp,
             format!("the shares add up to {}", phrase::percent(total)),
@@ -146,7 +150,7 @@ pub fn change(
     for (place, (before, after)) in before.iter().zip(after).enumerate() {
         had += usize::from(before.serves());
         has += usize::from(after.serves());
-        if !after.proven && after.percent > before.percent + MORE_PERCENT {
+        if !after.proven && after.percent > before.percent + step + NOISE_PERCENT {
             breaches.push(Breach::new(
                 Invariant::OnlyProvenGain,
                 format!(
@@ -182,7 +186,7 @@ impl State {
         let shares = self.shares.iter().zip(&visited.shares);
         let admissions = self.admissions.iter().zip(&visited.admissions);
         shares
-            .fold(true, |same, (now, then)| same && (now - then).abs() < MORE_PERCENT)
+            .fold(true, |same, (now, then)| same && (now - then).abs() < NOISE_PERCENT)
             && admissions.fold(true, |same, (now, then)| {
                 same && (now == then || *now == Admission::Out)
             })

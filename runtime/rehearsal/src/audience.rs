@@ -1,5 +1,7 @@
 //! Who listens to a run, and who speaks in it.
 
+use std::sync::Arc;
+
 use engine::{
     Code, Control, Event, Interruption, Observer, Operation, Origin, Timestamp,
 };
@@ -7,19 +9,26 @@ use engine::{
 use crate::world::Model;
 
 /// Listens to what a deployment tells.
-pub(crate) struct Watcher(pub(crate) Model);
+pub(crate) struct Watcher {
+    pub(crate) model: Model,
+    /// Hears it, too.
+    pub(crate) listener: Option<Arc<dyn Observer>>,
+}
 
 impl Observer for Watcher {
-    fn event(&self, _: Timestamp, event: &Event<'_>) {
+    fn event(&self, at: Timestamp, event: &Event<'_>) {
+        if let Some(listener) = &self.listener {
+            listener.event(at, event);
+        }
         match event {
             Event::LeftOut { target, .. } => {
-                let mut inner = self.0.lock();
+                let mut inner = self.model.lock();
                 if let Some(place) = inner.scene.places.get(*target).copied() {
                     inner.sites[place].left_out = true;
                 }
             }
             Event::Ended(intent, outcome) if intent.origin == Origin::Strategy => {
-                let mut inner = self.0.lock();
+                let mut inner = self.model.lock();
                 inner.calls += 1;
                 inner.clock_asked |= matches!(intent.operation, Some(Operation::Now));
                 if let (Err(failure), None) = (&outcome.result, &intent.effect)

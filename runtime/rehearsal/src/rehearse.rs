@@ -9,6 +9,8 @@ use std::{
     thread,
 };
 
+use engine::Observer;
+
 use crate::{
     fault::draw,
     run::{self, Run, Strategies},
@@ -25,6 +27,9 @@ const SHRUNK_MAX: usize = 100;
 /// long as it was given to compute.
 const ENDLESS_MAX: u64 = 3;
 
+/// The seed of the run without faults: the same for all others to be measured by.
+const CALM: u64 = 0;
+
 /// How much is rehearsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -39,12 +44,12 @@ pub struct Plan {
 /// Runs the deployment so often, each time with what goes wrong by its seed.
 pub fn rehearse(scene: &Scene, strategies: &dyn Strategies, plan: Plan) -> Summary {
     let scene = Arc::new(scene.clone());
-    let calm = run::run(&scene, strategies, plan.seed, &[]);
+    let calm = run::run(&scene, strategies, CALM, &[]);
     let work = Work {
         scene: &scene,
         strategies,
         plan,
-        long_ms: calm.took_ms.max(60_000),
+        long_ms: long_ms(&calm),
         next: AtomicU64::new(0),
         endless: AtomicU64::new(u64::from(endless(&calm))),
         found: Mutex::default(),
@@ -57,13 +62,22 @@ pub fn rehearse(scene: &Scene, strategies: &dyn Strategies, plan: Plan) -> Summa
     Summary::new(&scene, plan, calm, samples, findings)
 }
 
-/// Runs one seed again, as [`rehearse`] did.
-pub fn repeat(scene: &Scene, strategies: &dyn Strategies, seed: u64) -> Run {
+/// Runs one seed again, as [`rehearse`] did, with somebody who listens.
+pub fn repeat(
+    scene: &Scene,
+    strategies: &dyn Strategies,
+    seed: u64,
+    listener: Arc<dyn Observer>,
+) -> Run {
     let scene = Arc::new(scene.clone());
-    let calm = run::run(&scene, strategies, seed, &[]);
-    let long_ms = calm.took_ms.max(60_000);
-    let faults = draw(seed, &scene.brief, &scene.odds, &scene.habits, long_ms);
-    run::run(&scene, strategies, seed, &faults)
+    let calm = run::run(&scene, strategies, CALM, &[]);
+    let faults = draw(seed, &scene, long_ms(&calm));
+    run::run_told(&scene, strategies, seed, &faults, Some(listener))
+}
+
+/// How long a run may be expected to take: what goes wrong at some time goes wrong within it.
+fn long_ms(calm: &Run) -> u64 {
+    calm.took_ms.max(60_000)
 }
 
 #[derive(Default)]
@@ -108,13 +122,7 @@ impl Work<'_> {
                 break;
             }
             let seed = self.plan.seed.wrapping_add(number);
-            let Scene {
-                brief,
-                odds,
-                habits,
-                ..
-            } = &**self.scene;
-            let faults = draw(seed, brief, odds, habits, self.long_ms);
+            let faults = draw(seed, self.scene, self.long_ms);
             let run = run::run(self.scene, self.strategies, seed, &faults);
             self.endless.fetch_add(u64::from(endless(&run)), Ordering::Relaxed);
             mine.samples.push(Sample::of(&run));

@@ -103,6 +103,7 @@ pub(crate) fn clock(mut run: Run, again: impl Fn(Look) -> Vec<Operation>) -> Run
     let looks = [0, later_ms].map(|later_ms| Look {
         later_ms,
         keeps_calls: true,
+        listener: None,
     });
     let [now, later] = looks.map(again);
     let differs = now.iter().zip(&later).position(|(one, other)| one != other);

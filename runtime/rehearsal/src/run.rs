@@ -8,7 +8,7 @@ use std::{
 };
 
 use engine::{
-    Code, Deployment, Failure, Halt, Resume, Strategy, StepWord, Verdict, World, rollback_open,
+    Code, Deployment, Failure, Halt, Observer, Resume, Strategy, StepWord, Verdict, World, rollback_open,
 };
 use serde::{Deserialize, Serialize};
 
@@ -122,8 +122,10 @@ pub struct Run {
 }
 
 /// How a run is looked at.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Look {
+    /// Hears all that is told.
+    pub(crate) listener: Option<Arc<dyn Observer>>,
     /// So much later than others it begins, in milliseconds.
     pub(crate) later_ms: u64,
     /// The strategy's calls are kept.
@@ -132,12 +134,27 @@ pub(crate) struct Look {
 
 /// Runs it to an end.
 pub(crate) fn run(scene: &Arc<Scene>, strategies: &dyn Strategies, seed: u64, faults: &[Fault]) -> Run {
-    let (run, model) = carry_through(scene, strategies, seed, faults, Look::default());
+    run_told(scene, strategies, seed, faults, None)
+}
+
+/// The same, with somebody who listens.
+pub(crate) fn run_told(
+    scene: &Arc<Scene>,
+    strategies: &dyn Strategies,
+    seed: u64,
+    faults: &[Fault],
+    listener: Option<Arc<dyn Observer>>,
+) -> Run {
+    let look = Look {
+        listener,
+        ..Look::default()
+    };
+    let (run, model) = carry_through(scene, strategies, seed, faults, &look);
     if !model.lock().clock_asked {
         return run;
     }
     rule::clock(run, |look| {
-        let (_, model) = carry_through(scene, strategies, seed, faults, look);
+        let (_, model) = carry_through(scene, strategies, seed, faults, &look);
         let asked = model.lock().asked.take();
         asked.unwrap_or_default()
     })
@@ -148,14 +165,14 @@ fn carry_through(
     strategies: &dyn Strategies,
     seed: u64,
     faults: &[Fault],
-    look: Look,
+    look: &Look,
 ) -> (Run, Model) {
     let model = Model::new(scene, faults, seed, look.later_ms);
     if look.keeps_calls {
         model.lock().asked = Some(Vec::new());
     }
     let mut broken = Vec::new();
-    let (clerk, watcher, people) = attend(&model);
+    let (clerk, watcher, people) = attend(&model, look);
     let brief = Arc::clone(&scene.brief);
     let deployment = Deployment::new(brief, Box::new(model.clone()), clerk, watcher, people);
     let mut verdict = block_on(conduct(deployment, strategies, &mut broken));
@@ -170,7 +187,7 @@ fn carry_through(
             }
             _ => break,
         };
-        verdict = take_up(scene, strategies, &model, taken_back, &mut broken);
+        verdict = take_up(strategies, &model, look, taken_back, &mut broken);
     }
     let run = model.lock().conclude(seed, faults, &verdict, broken);
     (run, model)
@@ -178,23 +195,27 @@ fn carry_through(
 
 type Around = (Box<Clerk>, Arc<Watcher>, Arc<People>);
 
-fn attend(model: &Model) -> Around {
+fn attend(model: &Model, look: &Look) -> Around {
+    let watcher = Watcher {
+        model: model.clone(),
+        listener: look.listener.clone(),
+    };
     (
         Box::new(Clerk(model.clone())),
-        Arc::new(Watcher(model.clone())),
+        Arc::new(watcher),
         Arc::new(People(model.clone())),
     )
 }
 
 /// Another process goes on, or takes everything back.
 fn take_up(
-    scene: &Arc<Scene>,
     strategies: &dyn Strategies,
     model: &Model,
+    look: &Look,
     taken_back: bool,
     broken: &mut Vec<Broken>,
 ) -> Verdict {
-    let (gone, records) = {
+    let (brief, gone, records) = {
         let mut inner = model.lock();
         let away = inner.scene.habits.away_ms;
         let (gone, records) = inner.ledger.taken_up();
@@ -202,10 +223,9 @@ fn take_up(
             let now = inner.now;
             inner.advance(now + away);
         }
-        (gone, records)
+        (Arc::clone(&inner.scene.brief), gone, records)
     };
-    let (clerk, watcher, people) = attend(model);
-    let brief = Arc::clone(&scene.brief);
+    let (clerk, watcher, people) = attend(model, look);
     if taken_back || gone == Some(Gone::Killed(Way::TakenBack)) {
         let cause = Failure::new(Code::Interrupted, "the process that ran it is gone");
         return block_on(rollback_open(brief, records, Box::new(model.clone()), clerk, watcher, cause));
@@ -243,7 +263,7 @@ async fn conduct(
 }
 
 /// Polls until it is done: nothing here waits for anything but itself.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     loop {

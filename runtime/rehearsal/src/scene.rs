@@ -25,7 +25,6 @@ pub struct Scene {
     /// By place: the place of its group.
     pub(crate) groups: Vec<usize>,
     pub(crate) group_names: Vec<Name>,
-    pub(crate) group_places: HashMap<Name, usize>,
     /// By place.
     pub(crate) first: Vec<TargetState>,
     pub(crate) traffic: State,
@@ -71,7 +70,7 @@ impl Scene {
         let mut targets: Vec<_> = brief.targets.iter().collect();
         targets.sort_by(|one, other| one.name.cmp(&other.name));
         let mut group_names: Vec<Name> = Vec::new();
-        let mut group_places = HashMap::new();
+        let mut group_places: HashMap<Name, usize> = HashMap::new();
         // In the order of the configuration.
         for target in &brief.targets {
             group_places.entry(target.group.clone()).or_insert_with(|| {
@@ -98,11 +97,21 @@ impl Scene {
             names,
             groups,
             group_names,
-            group_places,
             bystanders,
             idle,
             brief,
         }
+    }
+
+    /// The same with the traffic split so between groups at the beginning, in percent; a group
+    /// that is not named has none.
+    #[must_use]
+    pub fn with_traffic(mut self, shares: &BTreeMap<Name, f64>) -> Self {
+        if self.balanced() {
+            let share = |group: &Name| shares.get(group).copied().unwrap_or(0.0);
+            self.traffic.shares = self.group_names.iter().map(share).collect();
+        }
+        self
     }
 
     /// The same with other assumptions of how long things take.

@@ -6,6 +6,7 @@ use super::{Fault, Flaw, Moment, Way};
 use crate::{
     odds::{Habits, Odds},
     random::Random,
+    scene::Scene,
 };
 
 /// How many targets one kind of fault hits at most: several at once is what a tolerance is for.
@@ -13,13 +14,13 @@ const TARGETS_MAX: u64 = 3;
 
 /// Draws what goes wrong in the run of that seed. `long_ms` is about how long a run without
 /// faults takes.
-pub(crate) fn draw(
-    seed: u64,
-    brief: &Brief,
-    odds: &Odds,
-    habits: &Habits,
-    long_ms: u64,
-) -> Vec<Fault> {
+pub(crate) fn draw(seed: u64, scene: &Scene, long_ms: u64) -> Vec<Fault> {
+    let Scene {
+        brief,
+        odds,
+        habits,
+        ..
+    } = scene;
     let mut drawing = Drawing {
         random: Random::new(seed),
         brief,

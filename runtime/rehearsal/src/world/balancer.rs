@@ -156,7 +156,7 @@ impl Inner {
         let lost = served.clone().filter(|site| site.left_out).count();
         let minimum = invariants::minimum_serving(&scene.brief.rules, served.count(), lost);
         let name = |place: usize| scene.names[place].clone();
-        let breaches = invariants::change(&before, &after, minimum, name);
+        let breaches = invariants::change(&before, &after, minimum, 0.0, name);
         self.breached(breaches);
         if undoing {
             let breach = invariants::undo(wanted, &self.visited);
