@@ -138,7 +138,10 @@ pub fn change(
 ) -> Vec<Breach> {
     let mut breaches = Vec::new();
     let total: f64 = after.iter().map(|standing| standing.percent).sum();
-    let reached = after.iter().filter(|standing| standing.percent > 0.0).count();
+    let reached = after
+        .iter()
+        .filter(|standing| standing.percent > 0.0)
+        .count();
     let noise = SHARES_PERCENT + step * reached as f64;
     if total > NOISE_PERCENT && (total - 100.0).abs() > noise {
         breaches.push(Breach::new(
@@ -185,11 +188,11 @@ impl State {
     fn comes_back_to(&self, visited: &Self) -> bool {
         let shares = self.shares.iter().zip(&visited.shares);
         let admissions = self.admissions.iter().zip(&visited.admissions);
-        shares
-            .fold(true, |same, (now, then)| same && (now - then).abs() < NOISE_PERCENT)
-            && admissions.fold(true, |same, (now, then)| {
-                same && (now == then || *now == Admission::Out)
-            })
+        shares.fold(true, |same, (now, then)| {
+            same && (now - then).abs() < NOISE_PERCENT
+        }) && admissions.fold(true, |same, (now, then)| {
+            same && (now == then || *now == Admission::Out)
+        })
     }
 }
 
@@ -250,7 +253,8 @@ pub fn end(
         Verdict::RolledBack { .. } | Verdict::Refused { .. } => {
             for (then, now) in pairs {
                 let differs = differs(then, now, tolerance);
-                breaches.extend(differs.map(|what| broken(format!("it was taken back, and {what}"))));
+                breaches
+                    .extend(differs.map(|what| broken(format!("it was taken back, and {what}"))));
             }
         }
         Verdict::Stuck { differences, .. } => {
@@ -259,9 +263,10 @@ pub fn end(
                 let Some(what) = differs(then, now, tolerance) else {
                     continue;
                 };
+                // What could not be read is said, and not what is there.
+                let unread = ["could not be read", "could not be asked"];
                 let said = told.contains(now.name.as_str())
-                    || told.contains("could not be read")
-                    || told.contains("load balancer");
+                    || unread.iter().any(|words| told.contains(words));
                 if !said {
                     breaches.push(broken(format!("{what}, and nobody says so")));
                 }

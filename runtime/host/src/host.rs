@@ -71,8 +71,8 @@ impl Host {
         if options.pooled > 0 {
             configuration.allocation_strategy(pool(options.pooled));
         }
-        let engine = Engine::new(&configuration)
-            .map_err(|error| HostError::Engine(format!("{error:#}")))?;
+        let engine =
+            Engine::new(&configuration).map_err(|error| HostError::Engine(format!("{error:#}")))?;
         tick(&engine)?;
         let cache = options
             .cache_directory

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{
-    Code, Control, Event, Interruption, Observer, Operation, Origin, Timestamp,
-};
+use engine::{Code, Control, Event, Interruption, Observer, Operation, Origin, Timestamp};
 
 use crate::world::Model;
 

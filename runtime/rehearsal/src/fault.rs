@@ -232,16 +232,27 @@ impl fmt::Display for Fault {
                 times,
                 happens,
             } => {
-                let all_the_same = if *happens { ", and happens all the same" } else { "" };
+                let all_the_same = if *happens {
+                    ", and happens all the same"
+                } else {
+                    ""
+                };
                 let often = often(*times);
-                write!(f, "{target}: the switch fails after {after} that went well, {often}{all_the_same}")
+                write!(
+                    f,
+                    "{target}: the switch fails after {after} that went well, {often}{all_the_same}"
+                )
             }
             Self::SlowStart { target, by_ms } => {
                 write!(f, "{target}: comes up {} later", Span(*by_ms))
             }
             Self::NeverUp { target } => write!(f, "{target}: the release never comes up"),
             Self::FallsOver { target, after_ms } => {
-                write!(f, "{target}: the release falls over {} after it came up", Span(*after_ms))
+                write!(
+                    f,
+                    "{target}: the release falls over {} after it came up",
+                    Span(*after_ms)
+                )
             }
             Self::Unreachable {
                 target,
@@ -259,22 +270,44 @@ impl fmt::Display for Fault {
                 write!(f, "the release fails above {above} % of the traffic")
             }
             Self::BadForSome { users } => {
-                write!(f, "the release fails for {users} % of its users, and no health check sees it")
+                write!(
+                    f,
+                    "the release fails for {users} % of its users, and no health check sees it"
+                )
             }
             Self::BalancerRefuses { after, times } => {
                 let often = often(Some(*times));
-                write!(f, "the load balancer refuses after {after} changes, {often}")
+                write!(
+                    f,
+                    "the load balancer refuses after {after} changes, {often}"
+                )
             }
             Self::BalancerHangs { after, happens } => {
-                let made = if *happens { "makes it all the same" } else { "does not make it" };
-                write!(f, "the load balancer does not answer change {}, and {made}", after + 1)
+                let made = if *happens {
+                    "makes it all the same"
+                } else {
+                    "does not make it"
+                };
+                write!(
+                    f,
+                    "the load balancer does not answer change {}, and {made}",
+                    after + 1
+                )
             }
             Self::BalancerLate { after, by_ms } => {
                 let late = Span(*by_ms);
-                write!(f, "the load balancer makes change {} {late} later", after + 1)
+                write!(
+                    f,
+                    "the load balancer makes change {} {late} later",
+                    after + 1
+                )
             }
             Self::BalancerLies { after } => {
-                write!(f, "the load balancer shows change {} without making it", after + 1)
+                write!(
+                    f,
+                    "the load balancer shows change {} without making it",
+                    after + 1
+                )
             }
             Self::StepFails { step, times } => {
                 write!(f, "step {} fails, {}", step + 1, often(*times))
@@ -295,10 +328,18 @@ impl fmt::Display for Fault {
                     Way::Resumed => "another one goes on",
                     Way::TakenBack => "another one takes it back",
                 };
-                write!(f, "the process is killed at record {}, {moment}; {then}", at + 1)
+                write!(
+                    f,
+                    "the process is killed at record {}, {moment}; {then}",
+                    at + 1
+                )
             }
             Self::LeaseLost { at } => {
-                write!(f, "somebody takes the lease away at record {}, and goes on", at + 1)
+                write!(
+                    f,
+                    "somebody takes the lease away at record {}, and goes on",
+                    at + 1
+                )
             }
             Self::Aborted { after_ms } => write!(f, "somebody aborts after {}", Span(*after_ms)),
         }

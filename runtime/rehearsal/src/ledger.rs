@@ -124,7 +124,11 @@ impl Ledger {
         self.alive()?;
         self.open = None;
         if self.keeps
-            && let Some(record) = self.records.iter_mut().rev().find(|record| record.intent.sequence == sequence)
+            && let Some(record) = self
+                .records
+                .iter_mut()
+                .rev()
+                .find(|record| record.intent.sequence == sequence)
         {
             record.outcome = Some(outcome.clone());
         }

@@ -23,7 +23,7 @@ mod world;
 pub use engine::invariants;
 pub use fault::{Fault, Flaw, Moment, Way};
 pub use odds::{Habits, Odds};
-pub use rehearse::{Plan, repeat, rehearse};
+pub use rehearse::{Plan, rehearse, repeat};
 pub use rule::{Broken, Whose};
 pub use run::{Ending, Run, Strategies};
 pub use scene::Scene;

@@ -109,7 +109,10 @@ impl Plight {
                 after,
                 times,
                 happens,
-            } => on(target, Ailment::Activate(Spell::new(*after, *times), *happens)),
+            } => on(
+                target,
+                Ailment::Activate(Spell::new(*after, *times), *happens),
+            ),
             Fault::SlowStart { target, by_ms } => on(target, Ailment::Slow(*by_ms)),
             Fault::NeverUp { target } => on(target, Ailment::NeverUp),
             Fault::FallsOver { target, after_ms } => on(target, Ailment::FallsOver(*after_ms)),
@@ -121,7 +124,8 @@ impl Plight {
             } => {
                 let from = began + from_ms;
                 let place = scene.places.get(target);
-                self.away.extend(place.map(|place| (*place, from, from + for_ms)));
+                self.away
+                    .extend(place.map(|place| (*place, from, from + for_ms)));
             }
             Fault::BadRelease => self.bad = true,
             Fault::BadUnderLoad { above } => self.above = Some(*above),
@@ -222,12 +226,21 @@ impl Plight {
 
     /// Until when it cannot be reached, where that is so at any time between.
     pub(crate) fn unreachable_within(&self, place: usize, from: u64, to: u64) -> Option<u64> {
-        let away = self.away.iter().filter(|(at, start, end)| *at == place && *start < to && *end > from);
+        let away = self
+            .away
+            .iter()
+            .filter(|(at, start, end)| *at == place && *start < to && *end > from);
         away.map(|(_, _, end)| *end).max()
     }
 
     /// From when on it cannot be reached for so long without a pause.
-    pub(crate) fn unreachable_for(&self, place: usize, from: u64, to: u64, long: u64) -> Option<u64> {
+    pub(crate) fn unreachable_for(
+        &self,
+        place: usize,
+        from: u64,
+        to: u64,
+        long: u64,
+    ) -> Option<u64> {
         let away = self.away.iter().filter(|(at, ..)| *at == place);
         let away = away.map(|(_, start, end)| ((*start).max(from), *end));
         away.filter(|(start, end)| *start < to && end.saturating_sub(*start) >= long)
@@ -238,7 +251,8 @@ impl Plight {
     /// For how long it cannot be reached between.
     pub(crate) fn unreachable_ms(&self, place: usize, from: u64, to: u64) -> u64 {
         let away = self.away.iter().filter(|(at, ..)| *at == place);
-        away.map(|(_, start, end)| (*end).min(to).saturating_sub((*start).max(from))).sum()
+        away.map(|(_, start, end)| (*end).min(to).saturating_sub((*start).max(from)))
+            .sum()
     }
 
     /// How the load balancer takes the next change.

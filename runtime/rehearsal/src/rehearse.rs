@@ -55,7 +55,10 @@ pub fn rehearse(scene: &Scene, strategies: &dyn Strategies, plan: Plan) -> Summa
         found: Mutex::default(),
     };
     work.on_threads(|| work.explore());
-    let Found { mut samples, mut broken } = std::mem::take(&mut *work.lock());
+    let Found {
+        mut samples,
+        mut broken,
+    } = std::mem::take(&mut *work.lock());
     samples.sort_by_key(|sample| sample.seed.wrapping_sub(plan.seed));
     broken.sort_by_key(|run| run.seed.wrapping_sub(plan.seed));
     let findings = work.shrink_all(broken);
@@ -124,7 +127,8 @@ impl Work<'_> {
             let seed = self.plan.seed.wrapping_add(number);
             let faults = draw(seed, self.scene, self.long_ms);
             let run = run::run(self.scene, self.strategies, seed, &faults);
-            self.endless.fetch_add(u64::from(endless(&run)), Ordering::Relaxed);
+            self.endless
+                .fetch_add(u64::from(endless(&run)), Ordering::Relaxed);
             mine.samples.push(Sample::of(&run));
             if !run.broken.is_empty() {
                 mine.broken.push(run);
@@ -141,7 +145,9 @@ impl Work<'_> {
         self.on_threads(|| {
             loop {
                 let place = usize::try_from(self.next.fetch_add(1, Ordering::Relaxed));
-                let Some((place, run)) = place.ok().and_then(|place| Some((place, broken.get(place)?)))
+                let Some((place, run)) = place
+                    .ok()
+                    .and_then(|place| Some((place, broken.get(place)?)))
                 else {
                     return;
                 };
@@ -150,7 +156,9 @@ impl Work<'_> {
                 findings.push((place, finding));
             }
         });
-        let mut findings = findings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut findings = findings
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         findings.sort_by_key(|(place, _)| *place);
         findings.into_iter().map(|(_, finding)| finding).collect()
     }

@@ -120,7 +120,8 @@ pub(crate) fn clock(mut run: Run, again: impl Fn(Look) -> Vec<Operation>) -> Run
             told(&later),
             later_ms / 60_000
         );
-        run.broken.push(Broken::strategy("branches-on-the-clock", message));
+        run.broken
+            .push(Broken::strategy("branches-on-the-clock", message));
     }
     run
 }

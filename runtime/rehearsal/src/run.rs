@@ -8,7 +8,8 @@ use std::{
 };
 
 use engine::{
-    Code, Deployment, Failure, Halt, Observer, Resume, Strategy, StepWord, Verdict, World, rollback_open,
+    Code, Deployment, Failure, Halt, Observer, Resume, StepWord, Strategy, Verdict, World,
+    rollback_open,
 };
 use serde::{Deserialize, Serialize};
 
@@ -133,7 +134,12 @@ pub(crate) struct Look {
 }
 
 /// Runs it to an end.
-pub(crate) fn run(scene: &Arc<Scene>, strategies: &dyn Strategies, seed: u64, faults: &[Fault]) -> Run {
+pub(crate) fn run(
+    scene: &Arc<Scene>,
+    strategies: &dyn Strategies,
+    seed: u64,
+    faults: &[Fault],
+) -> Run {
     run_told(scene, strategies, seed, faults, None)
 }
 
@@ -228,14 +234,28 @@ fn take_up(
     let (clerk, watcher, people) = attend(model, look);
     if taken_back || gone == Some(Gone::Killed(Way::TakenBack)) {
         let cause = Failure::new(Code::Interrupted, "the process that ran it is gone");
-        return block_on(rollback_open(brief, records, Box::new(model.clone()), clerk, watcher, cause));
+        return block_on(rollback_open(
+            brief,
+            records,
+            Box::new(model.clone()),
+            clerk,
+            watcher,
+            cause,
+        ));
     }
     let resume = Resume {
         records,
         step: Some(StepWord::Again),
         ..Resume::default()
     };
-    let deployment = Deployment::resume(brief, resume, Box::new(model.clone()), clerk, watcher, people);
+    let deployment = Deployment::resume(
+        brief,
+        resume,
+        Box::new(model.clone()),
+        clerk,
+        watcher,
+        people,
+    );
     block_on(conduct(deployment, strategies, broken))
 }
 
@@ -274,7 +294,13 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl crate::world::Inner {
-    fn conclude(&mut self, seed: u64, faults: &[Fault], verdict: &Verdict, mut broken: Vec<Broken>) -> Run {
+    fn conclude(
+        &mut self,
+        seed: u64,
+        faults: &[Fault],
+        verdict: &Verdict,
+        mut broken: Vec<Broken>,
+    ) -> Run {
         self.end(verdict);
         let served = self.sites.iter().filter(|site| site.served).count();
         let ending = Ending::of(verdict);
@@ -290,7 +316,13 @@ impl crate::world::Inner {
         broken.extend(self.breaches.drain(..).map(Broken::invariant));
         rule::of_the_run(&mut broken, &self.refused, cause, ending, faults);
         let toll = &self.toll;
-        let part = |ms: f64| if toll.traffic_ms > 0.0 { 100.0 * ms / toll.traffic_ms } else { 0.0 };
+        let part = |ms: f64| {
+            if toll.traffic_ms > 0.0 {
+                100.0 * ms / toll.traffic_ms
+            } else {
+                0.0
+            }
+        };
         Run {
             seed,
             faults: faults.to_vec(),

@@ -79,11 +79,19 @@ impl Scene {
             });
         }
         let names: Vec<Name> = targets.iter().map(|target| target.name.clone()).collect();
-        let groups: Vec<usize> = targets.iter().map(|target| group_places[&target.group]).collect();
-        let idle = targets.iter().map(|target| brief.rules.idle.contains(&target.group));
+        let groups: Vec<usize> = targets
+            .iter()
+            .map(|target| group_places[&target.group])
+            .collect();
+        let idle = targets
+            .iter()
+            .map(|target| brief.rules.idle.contains(&target.group));
         let (idle, bystanders) = (
             idle.collect(),
-            names.iter().map(|name| brief.bystanders.contains(name)).collect(),
+            names
+                .iter()
+                .map(|name| brief.bystanders.contains(name))
+                .collect(),
         );
         Self {
             habits: Habits::default(),
@@ -140,7 +148,11 @@ impl Scene {
     /// Whether a release may be switched on a target that gets traffic.
     pub(crate) fn interrupts(&self) -> bool {
         let rules = &self.brief.rules;
-        !rules.downtime && rules.platform.iter().all(|name| name != "uninterrupted-activate")
+        !rules.downtime
+            && rules
+                .platform
+                .iter()
+                .all(|name| name != "uninterrupted-activate")
     }
 
     /// What each target gets of all traffic, by place.
@@ -179,7 +191,11 @@ impl Scene {
 impl Scene {
     /// How many targets get traffic when the deployment begins.
     pub(crate) fn serving(&self) -> usize {
-        let runs = self.first.iter().filter(|state| state.active.is_some()).count();
+        let runs = self
+            .first
+            .iter()
+            .filter(|state| state.active.is_some())
+            .count();
         if !self.balanced() {
             return runs;
         }

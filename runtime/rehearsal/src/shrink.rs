@@ -8,7 +8,11 @@ const RUNS_MAX: u32 = 200;
 
 /// Leaves out whatever `again` can do without. `run` is the run with all of them.
 pub(crate) fn shrink(run: Run, again: impl Fn(&[Fault]) -> Run) -> Run {
-    let rules: Vec<String> = run.broken.iter().map(|broken| broken.rule.clone()).collect();
+    let rules: Vec<String> = run
+        .broken
+        .iter()
+        .map(|broken| broken.rule.clone())
+        .collect();
     let breaks = |run: &Run| run.broken.iter().any(|broken| rules.contains(&broken.rule));
     // Most of what a strategy does wrong it does with nothing going wrong.
     let calm = again(&[]);

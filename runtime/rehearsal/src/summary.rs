@@ -41,7 +41,11 @@ pub struct Sample {
 
 impl Sample {
     pub(crate) fn of(run: &Run) -> Self {
-        let mut faults: Vec<String> = run.faults.iter().map(|fault| fault.kind().to_owned()).collect();
+        let mut faults: Vec<String> = run
+            .faults
+            .iter()
+            .map(|fault| fault.kind().to_owned())
+            .collect();
         faults.dedup();
         Self {
             seed: run.seed,

@@ -41,9 +41,14 @@ fn brief() -> Brief {
         purpose: Purpose::Deploy,
         release: release("v2"),
         previous: Some(release("v1")),
-        targets: [("a", "canary"), ("b", "stable"), ("c", "stable"), ("d", "stable")]
-            .map(target)
-            .to_vec(),
+        targets: [
+            ("a", "canary"),
+            ("b", "stable"),
+            ("c", "stable"),
+            ("d", "stable"),
+        ]
+        .map(target)
+        .to_vec(),
         bystanders: Default::default(),
         strategy: "script".into(),
         settings: Value::Null,
@@ -67,7 +72,11 @@ fn brief() -> Brief {
                 repeat: true,
             }],
             balancer: Some(BalancerTraits {
-                names: vec!["shares".into(), "drains".into(), "weight-steps=10000".into()],
+                names: vec![
+                    "shares".into(),
+                    "drains".into(),
+                    "weight-steps=10000".into(),
+                ],
             }),
             platform: Vec::new(),
         },
@@ -123,10 +132,7 @@ fn soak() -> Operation {
 
 /// A canary as it should be: one target at 10 and at 50 percent, then the others one by one.
 fn canary() -> Vec<Operation> {
-    let mut calls = vec![
-        install(&["a", "b", "c", "d"]),
-        split(&[("stable", 100.0)]),
-    ];
+    let mut calls = vec![install(&["a", "b", "c", "d"]), split(&[("stable", 100.0)])];
     calls.extend(switch(&["a"]));
     for share in [10.0, 50.0] {
         calls.push(split(&[("canary", share), ("stable", 100.0 - share)]));

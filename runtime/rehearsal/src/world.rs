@@ -17,7 +17,6 @@ use engine::{
     Call, Code, Effect, Executor, Failure, Name, Operation, Report, TargetState, Timestamp, World,
     invariants::{self, Breach, Invariant, State},
 };
-use serde_json::Value;
 
 pub(crate) use self::toll::Toll;
 use crate::{
@@ -238,19 +237,25 @@ impl Inner {
             Effect::Approval {
                 approvers, until, ..
             } => self.approval(approvers, until.map(|until| until.0), call),
-            Effect::Step { step, .. } | Effect::UndoStep { step, .. } => self.step(*step),
+            Effect::Step { step, .. } => self.step(*step),
+            Effect::UndoStep { .. } => self.undo_step(),
         }
     }
 
     fn note(&self, report: &mut Report, place: usize, failure: Option<Failure>) {
         if let Some(failure) = failure {
-            report.failed.insert(self.scene.names[place].clone(), failure);
+            report
+                .failed
+                .insert(self.scene.names[place].clone(), failure);
         }
     }
 
     /// Lets go by what something took that goes on side by side.
     fn spend_on(&mut self, usual_ms: u64, report: &Report) {
-        let lost = report.failed.values().any(|failure| failure.code == Code::Unavailable);
+        let lost = report
+            .failed
+            .values()
+            .any(|failure| failure.code == Code::Unavailable);
         let long = self.paced(usual_ms);
         self.advance(self.now + if lost { long.max(NO_ROUTE_MS) } else { long });
     }
@@ -260,10 +265,12 @@ impl Inner {
         if self.plight.step_fails(step) {
             return Report::failed(Failure::new(Code::Rejected, "it ended with exit status 1"));
         }
-        Report {
-            value: Value::Null,
-            ..Report::default()
-        }
+        Report::default()
+    }
+
+    fn undo_step(&mut self) -> Report {
+        self.advance(self.now + self.paced(self.scene.habits.step_ms));
+        Report::default()
     }
 
     fn observe(&mut self) -> World {
@@ -299,32 +306,35 @@ impl Inner {
     pub(crate) fn end(&mut self, verdict: &engine::Verdict) {
         let scene = Arc::clone(&self.scene);
         let release = &scene.brief.release.id;
-        let first = scene.percents(&scene.traffic);
-        let place = |place: usize, state: &'_ TargetState, percent: f64| invariants::Place {
-            name: &scene.names[place],
-            active: None,
-            lies: state.installed.iter().any(|each| each.id == *release),
-            percent,
-            excused: scene.idle[place] || scene.bystanders[place],
+        let balanced = scene.balanced();
+        let place = |(at, (state, percent)): (usize, (_, &f64))| {
+            let state: &TargetState = state;
+            invariants::Place {
+                name: &scene.names[at],
+                active: state.active.as_ref(),
+                lies: state.installed.iter().any(|each| each.id == *release),
+                // Without a load balancer nobody shows anything.
+                percent: if balanced { *percent } else { 0.0 },
+                excused: scene.idle[at] || scene.bystanders[at],
+            }
         };
-        let then: Vec<_> = (scene.first.iter().zip(&first).enumerate())
-            .map(|(at, (state, percent))| invariants::Place {
-                active: state.active.as_ref(),
-                ..place(at, state, if scene.balanced() { *percent } else { 0.0 })
-            })
+        let percents = scene.percents(&scene.traffic);
+        let then: Vec<_> = scene
+            .first
+            .iter()
+            .zip(&percents)
+            .enumerate()
+            .map(place)
             .collect();
-        let sites: Vec<(TargetState, f64)> = (self.sites.iter().zip(&self.shown_percents))
-            .map(|(site, percent)| (site.state.clone(), *percent))
+        let states = self.sites.iter().map(|site| &site.state);
+        let now: Vec<_> = states
+            .zip(&self.shown_percents)
+            .enumerate()
+            .map(place)
             .collect();
-        let now: Vec<_> = (sites.iter().enumerate())
-            .map(|(at, (state, percent))| invariants::Place {
-                active: state.active.as_ref(),
-                ..place(at, state, if scene.balanced() { *percent } else { 0.0 })
-            })
-            .collect();
-        let tolerance = 0.01;
-        let breaches =
-            invariants::end(release, verdict, scene.balanced(), tolerance, &then, &now);
+        let traits = scene.brief.rules.balancer.as_ref();
+        let tolerance = traits.map_or(0.0, engine::tolerance);
+        let breaches = invariants::end(release, verdict, balanced, tolerance, &then, &now);
         self.breached(breaches);
     }
 }

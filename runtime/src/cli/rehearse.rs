@@ -109,7 +109,10 @@ impl Rehearse {
 
     /// No artifact is looked for, so that any version will do.
     fn version(&self, configuration: &configuration::Configuration) -> Result<String, Problem> {
-        let written = self.version.as_ref().or(configuration.contents.release.version.as_ref());
+        let written = self
+            .version
+            .as_ref()
+            .or(configuration.contents.release.version.as_ref());
         match written {
             Some(version) => deploy::usable(version, "`--version`").map(|()| version.clone()),
             None => Ok("next".to_owned()),

@@ -38,6 +38,7 @@ impl Observer for Story {
             _ => "·",
         };
         let since = narration::duration(at.since_ms(began));
-        self.terminal.line(&format!("{since:>8}  {mark} {}", sentence.text));
+        self.terminal
+            .line(&format!("{since:>8}  {mark} {}", sentence.text));
     }
 }

@@ -16,7 +16,10 @@ const STYLE: &str = include_str!("page.css");
 /// The whole page.
 pub(crate) fn page(summary: &Summary, circumstances: &Circumstances) -> String {
     let brief = &circumstances.brief;
-    let name = format!("Rehearsal of {} in {}", brief.application, brief.environment);
+    let name = format!(
+        "Rehearsal of {} in {}",
+        brief.application, brief.environment
+    );
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -27,9 +30,17 @@ pub(crate) fn page(summary: &Summary, circumstances: &Circumstances) -> String {
         escaped(&name),
         escaped(&words::title(summary, circumstances)),
     );
-    let kept = if summary.findings.is_empty() { "kept" } else { "broken" };
+    let kept = if summary.findings.is_empty() {
+        "kept"
+    } else {
+        "broken"
+    };
     let verdict = words::verdict(summary);
-    let _ = writeln!(page, "<p class=\"verdict {kept}\" role=\"status\">{}</p>", escaped(&verdict));
+    let _ = writeln!(
+        page,
+        "<p class=\"verdict {kept}\" role=\"status\">{}</p>",
+        escaped(&verdict)
+    );
     tiles(&mut page, summary, circumstances);
     endings(&mut page, summary);
     times(&mut page, summary);
@@ -54,7 +65,10 @@ fn tiles(page: &mut String, summary: &Summary, circumstances: &Circumstances) {
         (
             "Half of all runs took up to",
             display::duration(summary.took_ms.p50 as u64),
-            format!("the longest {}", display::duration(summary.took_ms.max as u64)),
+            format!(
+                "the longest {}",
+                display::duration(summary.took_ms.max as u64)
+            ),
         ),
         (
             "A bad release met up to",
@@ -115,7 +129,11 @@ fn endings(page: &mut String, summary: &Summary) {
         }
     };
     let bars: Vec<Bar> = summary.endings.iter().map(bar).collect();
-    page.push_str(&plot::bars("plot-endings", "How often it ended in which way", &bars));
+    page.push_str(&plot::bars(
+        "plot-endings",
+        "How often it ended in which way",
+        &bars,
+    ));
     if summary.runs < summary.planned {
         let _ = writeln!(
             page,
@@ -128,9 +146,19 @@ fn endings(page: &mut String, summary: &Summary) {
 
 fn times(page: &mut String, summary: &Summary) {
     page.push_str("<section aria-labelledby=\"times\">\n<h2 id=\"times\">How long it took</h2>\n");
-    let values: Vec<f64> = summary.samples.iter().map(|sample| sample.took_ms as f64).collect();
+    let values: Vec<f64> = summary
+        .samples
+        .iter()
+        .map(|sample| sample.took_ms as f64)
+        .collect();
     let unit = |ms: f64| display::duration(ms as u64);
-    page.push_str(&plot::histogram("plot-times", "Runs by how long they took", &values, "mark", unit));
+    page.push_str(&plot::histogram(
+        "plot-times",
+        "Runs by how long they took",
+        &values,
+        "mark",
+        unit,
+    ));
     percentiles(page, "time", &words::times(&summary.took_ms));
     page.push_str("</section>\n");
 }
@@ -146,7 +174,13 @@ fn blast(page: &mut String, summary: &Summary, circumstances: &Circumstances) {
         return;
     }
     let title = "Runs with a bad release by the part of the requests that it answered";
-    page.push_str(&plot::histogram("plot-blast", title, &values, "stuck", words::share));
+    page.push_str(&plot::histogram(
+        "plot-blast",
+        title,
+        &values,
+        "stuck",
+        words::share,
+    ));
     let met = words::parts(&summary.met_percent, summary.met_ms, circumstances);
     percentiles(page, "of the requests while it lasted", &met);
     let bad = words::runs(summary.bad_releases);
@@ -165,7 +199,10 @@ fn blast(page: &mut String, summary: &Summary, circumstances: &Circumstances) {
 }
 
 fn percentiles(page: &mut String, what: &str, values: &[(&str, String)]) {
-    let _ = writeln!(page, "<table>\n<thead><tr><th scope=\"col\">runs</th><th scope=\"col\" class=\"number\">{what}</th></tr></thead>\n<tbody>");
+    let _ = writeln!(
+        page,
+        "<table>\n<thead><tr><th scope=\"col\">runs</th><th scope=\"col\" class=\"number\">{what}</th></tr></thead>\n<tbody>"
+    );
     for (name, value) in values {
         let _ = writeln!(
             page,
@@ -186,7 +223,11 @@ fn faults(page: &mut String, by_fault: &BTreeMap<String, BTreeMap<Ending, u64>>)
         let parts = endings.iter().map(|(ending, count)| Part {
             class: class(*ending),
             value: *count as f64,
-            told: format!("{label}: {} {}", words::grouped(*count), words::ending(*ending)),
+            told: format!(
+                "{label}: {} {}",
+                words::grouped(*count),
+                words::ending(*ending)
+            ),
         });
         Bar {
             parts: parts.collect(),
@@ -203,7 +244,10 @@ fn faults(page: &mut String, by_fault: &BTreeMap<String, BTreeMap<Ending, u64>>)
     page.push_str(&plot::bars("plot-faults", title, &bars));
     page.push_str("<ul class=\"key\">\n");
     for ending in Ending::ALL {
-        if by_fault.values().any(|endings| endings.contains_key(&ending)) {
+        if by_fault
+            .values()
+            .any(|endings| endings.contains_key(&ending))
+        {
             let _ = writeln!(
                 page,
                 "<li><i class=\"{}\"></i>{}</li>",
@@ -218,15 +262,29 @@ fn faults(page: &mut String, by_fault: &BTreeMap<String, BTreeMap<Ending, u64>>)
 }
 
 fn table(page: &mut String, by_fault: &BTreeMap<String, BTreeMap<Ending, u64>>) {
-    page.push_str("<div class=\"scrolls\"><table>\n<thead><tr><th scope=\"col\">what went wrong</th>");
-    let met = |ending: &Ending| by_fault.values().any(|endings| endings.contains_key(ending));
+    page.push_str(
+        "<div class=\"scrolls\"><table>\n<thead><tr><th scope=\"col\">what went wrong</th>",
+    );
+    let met = |ending: &Ending| {
+        by_fault
+            .values()
+            .any(|endings| endings.contains_key(ending))
+    };
     let endings: Vec<Ending> = Ending::ALL.into_iter().filter(met).collect();
     for ending in &endings {
-        let _ = write!(page, "<th scope=\"col\" class=\"number\">{}</th>", escaped(words::ending(*ending)));
+        let _ = write!(
+            page,
+            "<th scope=\"col\" class=\"number\">{}</th>",
+            escaped(words::ending(*ending))
+        );
     }
     page.push_str("</tr></thead>\n<tbody>\n");
     for (kind, counts) in by_fault {
-        let _ = write!(page, "<tr><th scope=\"row\">{}</th>", escaped(words::fault(kind)));
+        let _ = write!(
+            page,
+            "<tr><th scope=\"row\">{}</th>",
+            escaped(words::fault(kind))
+        );
         for ending in &endings {
             let count = counts.get(ending).copied().unwrap_or(0);
             let _ = write!(page, "<td class=\"number\">{}</td>", words::grouped(count));
@@ -237,7 +295,9 @@ fn table(page: &mut String, by_fault: &BTreeMap<String, BTreeMap<Ending, u64>>) 
 }
 
 fn findings(page: &mut String, summary: &Summary, circumstances: &Circumstances) {
-    page.push_str("<section aria-labelledby=\"broken\">\n<h2 id=\"broken\">Rules that were broken</h2>\n");
+    page.push_str(
+        "<section aria-labelledby=\"broken\">\n<h2 id=\"broken\">Rules that were broken</h2>\n",
+    );
     if summary.findings.is_empty() {
         page.push_str(
             "<p>None: after every operation of every run the shares added up, nobody got traffic who was not \
@@ -267,7 +327,11 @@ fn article(page: &mut String, finding: &Finding, circumstances: &Circumstances) 
         [] => page.push_str("<p>With nothing going wrong.</p>\n"),
         faults => {
             let of = if finding.of > faults.len() {
-                format!(" ({} of the run's {} faults are enough)", faults.len(), finding.of)
+                format!(
+                    " ({} of the run's {} faults are enough)",
+                    faults.len(),
+                    finding.of
+                )
             } else {
                 String::new()
             };
@@ -279,11 +343,17 @@ fn article(page: &mut String, finding: &Finding, circumstances: &Circumstances) 
         }
     }
     let again = circumstances.again(finding);
-    let _ = writeln!(page, "<p>Again: <code>{}</code></p>\n</article>", escaped(&again));
+    let _ = writeln!(
+        page,
+        "<p>Again: <code>{}</code></p>\n</article>",
+        escaped(&again)
+    );
 }
 
 fn assumptions(page: &mut String, summary: &Summary, circumstances: &Circumstances) {
-    let rate = circumstances.rate.map(|rate| format!(" Counts of requests are for {rate} in a second."));
+    let rate = circumstances
+        .rate
+        .map(|rate| format!(" Counts of requests are for {rate} in a second."));
     let _ = writeln!(
         page,
         "<footer class=\"quiet\">\n<p>The strategy of the deployment ran against a model of the fleet in virtual \

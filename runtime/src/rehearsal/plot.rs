@@ -38,7 +38,11 @@ pub(super) struct Bar {
 /// Bars below one another, each as long as its parts together.
 pub(super) fn bars(id: &str, title: &str, bars: &[Bar]) -> String {
     let total = |bar: &Bar| bar.parts.iter().map(|part| part.value).sum::<f64>();
-    let most = bars.iter().map(total).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
+    let most = bars
+        .iter()
+        .map(total)
+        .fold(0.0, f64::max)
+        .max(f64::MIN_POSITIVE);
     let scale = (WIDTH - LABELS - BEHIND) / most;
     let height = ROW * bars.len() as f64;
     let mut svg = open(id, title, &summary(bars), height);
@@ -77,7 +81,10 @@ pub(super) fn bars(id: &str, title: &str, bars: &[Bar]) -> String {
 }
 
 fn summary(bars: &[Bar]) -> String {
-    let told: Vec<String> = bars.iter().map(|bar| format!("{}: {}", bar.label, bar.value)).collect();
+    let told: Vec<String> = bars
+        .iter()
+        .map(|bar| format!("{}: {}", bar.label, bar.value))
+        .collect();
     told.join("; ")
 }
 
@@ -190,10 +197,15 @@ mod tests {
 
     #[test]
     fn a_histogram_counts_every_value_once() {
-        let svg = histogram("x", "x", &[0.0, 1.0, 1.0, 30.0], "took", |value| format!("{value}"));
+        let svg = histogram("x", "x", &[0.0, 1.0, 1.0, 30.0], "took", |value| {
+            format!("{value}")
+        });
         assert_eq!(svg.matches("<rect").count(), 3, "{svg}");
         assert!(svg.contains("2 from 1 to 2"), "{svg}");
         let nothing = histogram("x", "x", &[], "took", |value| format!("{value}"));
-        assert!(!nothing.contains("NaN") && !nothing.contains("inf"), "{nothing}");
+        assert!(
+            !nothing.contains("NaN") && !nothing.contains("inf"),
+            "{nothing}"
+        );
     }
 }

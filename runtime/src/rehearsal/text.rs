@@ -22,7 +22,10 @@ pub(crate) fn report(
 ) {
     let bold = Style::new().bold();
     let heading = |text: &str| terminal.line(&format!("\n{bold}{text}{bold:#}"));
-    terminal.line(&format!("{bold}{}{bold:#}", words::title(summary, circumstances)));
+    terminal.line(&format!(
+        "{bold}{}{bold:#}",
+        words::title(summary, circumstances)
+    ));
     let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     terminal.line(&format!("(rehearsed in {})", display::duration(took)));
 
@@ -86,7 +89,10 @@ fn calm(summary: &Summary, terminal: &Terminal) {
 }
 
 fn line(terminal: &Terminal, values: &[(&str, String)]) {
-    let told: Vec<String> = values.iter().map(|(what, value)| format!("{what} {value}")).collect();
+    let told: Vec<String> = values
+        .iter()
+        .map(|(what, value)| format!("{what} {value}"))
+        .collect();
     terminal.line(&format!("  {}", told.join(", ")));
 }
 
@@ -102,7 +108,10 @@ fn blast(summary: &Summary, circumstances: &Circumstances, terminal: &Terminal) 
         words::runs(summary.bad_releases),
         match summary.unnoticed {
             0 => String::new(),
-            count => format!("; in {} it stayed: nothing here sees it", words::grouped(count)),
+            count => format!(
+                "; in {} it stayed: nothing here sees it",
+                words::grouped(count)
+            ),
         }
     ));
 }
@@ -110,7 +119,11 @@ fn blast(summary: &Summary, circumstances: &Circumstances, terminal: &Terminal) 
 fn faults(by_fault: &BTreeMap<String, BTreeMap<Ending, u64>>, terminal: &Terminal) {
     let count = |endings: &BTreeMap<Ending, u64>, which: &[Ending]| {
         let count: u64 = which.iter().filter_map(|ending| endings.get(ending)).sum();
-        if count == 0 { "·".to_owned() } else { words::grouped(count) }
+        if count == 0 {
+            "·".to_owned()
+        } else {
+            words::grouped(count)
+        }
     };
     let rows: Vec<[String; 6]> = by_fault
         .iter()
@@ -129,7 +142,14 @@ fn faults(by_fault: &BTreeMap<String, BTreeMap<Ending, u64>>, terminal: &Termina
         terminal.line("  nothing went wrong");
         return;
     }
-    let headings = ["", "runs", "all new", "all old", "stuck or frozen", "no end"];
+    let headings = [
+        "",
+        "runs",
+        "all new",
+        "all old",
+        "stuck or frozen",
+        "no end",
+    ];
     terminal.table(headings, &rows);
 }
 
@@ -143,8 +163,15 @@ fn findings(summary: &Summary, circumstances: &Circumstances, terminal: &Termina
     for finding in summary.findings.iter().take(FINDINGS_TOLD) {
         told(finding, circumstances, terminal);
     }
-    if let Some(more) = summary.findings.len().checked_sub(FINDINGS_TOLD).filter(|more| *more > 0) {
-        terminal.line(&format!("\n  and {more} more: `--format json` and `--html FILE` have all"));
+    if let Some(more) = summary
+        .findings
+        .len()
+        .checked_sub(FINDINGS_TOLD)
+        .filter(|more| *more > 0)
+    {
+        terminal.line(&format!(
+            "\n  and {more} more: `--format json` and `--html FILE` have all"
+        ));
     }
 }
 

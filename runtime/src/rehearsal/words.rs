@@ -145,7 +145,9 @@ pub(super) fn parts(
     let Some(rate) = circumstances.rate else {
         return shares;
     };
-    let requests = each(&circumstances.requests(ms, rate), |count| grouped(count as u64));
+    let requests = each(&circumstances.requests(ms, rate), |count| {
+        grouped(count as u64)
+    });
     let mut both = shares;
     for ((_, share), (_, count)) in both.iter_mut().zip(requests) {
         share.push_str(&format!(" ({count})"));

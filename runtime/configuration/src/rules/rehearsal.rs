@@ -11,7 +11,9 @@ use crate::{
 const NOISE_PERCENT: f64 = 0.01;
 
 pub(super) fn check(root: &Node, problems: &mut Vec<Problem>) {
-    let traffic = root.get("rehearsal").and_then(|section| section.get("traffic"));
+    let traffic = root
+        .get("rehearsal")
+        .and_then(|section| section.get("traffic"));
     let Some((traffic, shares)) = traffic.and_then(|node| Some((node, node.table()?))) else {
         return;
     };

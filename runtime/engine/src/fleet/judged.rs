@@ -16,7 +16,9 @@ impl Fleet {
     pub(crate) fn standings(&self) -> Vec<Standing> {
         let ready = self.ready_members(&self.distribution);
         let part = |place| self.part(place, &self.distribution, &ready);
-        self.places().map(|place| self.standing(place, part(place))).collect()
+        self.places()
+            .map(|place| self.standing(place, part(place)))
+            .collect()
     }
 
     fn standing(&self, place: usize, percent: f64) -> Standing {

@@ -53,7 +53,11 @@ impl Drawing<'_> {
         }
         let targets = &self.brief.targets;
         let several = random.percent(25.0);
-        let count = if several { 1 + random.below(TARGETS_MAX) } else { 1 };
+        let count = if several {
+            1 + random.below(TARGETS_MAX)
+        } else {
+            1
+        };
         let mut chosen: Vec<usize> = Vec::new();
         for _ in 0..count {
             let place = random.place(targets.len());
@@ -99,7 +103,12 @@ impl Drawing<'_> {
         });
         self.on_some(odds.unreachable, |random, target| Fault::Unreachable {
             target,
-            from_ms: random.below(long_ms),
+            // Some are away before anything begins.
+            from_ms: if random.percent(25.0) {
+                0
+            } else {
+                random.below(long_ms)
+            },
             for_ms: random.between(1_000, long_ms),
         });
         self.on_some(odds.no_way_back, |_, target| Fault::NoWayBack { target });

@@ -51,7 +51,11 @@ impl Planted {
 
     fn broke(&self) -> Vec<Invariant> {
         let inner = self.model.lock();
-        inner.breaches.iter().map(|breach| breach.invariant).collect()
+        inner
+            .breaches
+            .iter()
+            .map(|breach| breach.invariant)
+            .collect()
     }
 }
 
@@ -62,8 +66,13 @@ fn apply(shares: &[(&str, f64)], out: &[&str]) -> Effect {
     };
     Effect::Apply {
         traffic: Traffic {
-            shares: shares.iter().map(|(group, share)| (name(group), *share)).collect(),
-            admissions: ["a", "b", "c", "d"].map(|target| (name(target), admission(target))).into(),
+            shares: shares
+                .iter()
+                .map(|(group, share)| (name(group), *share))
+                .collect(),
+            admissions: ["a", "b", "c", "d"]
+                .map(|target| (name(target), admission(target)))
+                .into(),
         },
         drained: BTreeSet::new(),
         joining: BTreeSet::new(),
@@ -114,7 +123,9 @@ fn traffic_to_what_is_not_proven() {
 
 #[test]
 fn a_switch_under_traffic() {
-    let planted = Planted::new().does(lay("a"), false).does(activate("a", "v2"), false);
+    let planted = Planted::new()
+        .does(lay("a"), false)
+        .does(activate("a", "v2"), false);
     assert_eq!(planted.broke(), [Invariant::NoSwitchUnderTraffic]);
 }
 
@@ -128,7 +139,10 @@ fn a_release_that_does_not_lie_there() {
         targets: BTreeSet::from([name("b")]),
         release: name("v1"),
     };
-    assert_eq!(Planted::new().does(removed, false).broke(), [Invariant::OnlyWholeReleases]);
+    assert_eq!(
+        Planted::new().does(removed, false).broke(),
+        [Invariant::OnlyWholeReleases]
+    );
 }
 
 #[test]
@@ -178,6 +192,9 @@ fn an_end_that_is_neither_new_nor_old() {
         planted.model.lock().end(&verdict);
         let broke = planted.broke();
         assert!(!broke.is_empty(), "{verdict:?}");
-        assert!(broke.iter().all(|broken| *broken == Invariant::EndsWhole), "{verdict:?}: {broke:?}");
+        assert!(
+            broke.iter().all(|broken| *broken == Invariant::EndsWhole),
+            "{verdict:?}: {broke:?}"
+        );
     }
 }

@@ -97,7 +97,10 @@ impl Inner {
     fn applied(&mut self, drains: bool, drain_ms: u64) -> Report {
         if drains {
             let rules = &self.scene.brief.rules;
-            let counts = rules.balancer.as_ref().is_some_and(|traits| traits.has("counts-active"));
+            let counts = rules
+                .balancer
+                .as_ref()
+                .is_some_and(|traits| traits.has("counts-active"));
             let idle = self.paced(self.scene.habits.drain_ms);
             let long = if counts { idle.min(drain_ms) } else { drain_ms };
             self.advance(self.now + long);
@@ -120,7 +123,10 @@ impl Inner {
     /// The traffic by place.
     fn state(&self, traffic: &Traffic) -> State {
         let scene = &self.scene;
-        let shares = scene.group_names.iter().map(|group| traffic.share(group.as_str()));
+        let shares = scene
+            .group_names
+            .iter()
+            .map(|group| traffic.share(group.as_str()));
         let mut admissions = vec![Admission::Out; scene.names.len()];
         let all = traffic.admissions.len() == admissions.len();
         if all && scene.names.iter().eq(traffic.admissions.keys()) {
@@ -151,7 +157,10 @@ impl Inner {
 
     fn judge_change(&mut self, wanted: &State, percents: &[f64], undoing: bool) {
         let scene = Arc::clone(&self.scene);
-        let (before, after) = (self.standings(&self.shown_percents), self.standings(percents));
+        let (before, after) = (
+            self.standings(&self.shown_percents),
+            self.standings(percents),
+        );
         let served = self.sites.iter().filter(|site| site.served);
         let lost = served.clone().filter(|site| site.left_out).count();
         let minimum = invariants::minimum_serving(&scene.brief.rules, served.count(), lost);
@@ -187,7 +196,11 @@ impl Inner {
         if !self.plight.bears_load() {
             return;
         }
-        let renewed = self.sites.iter().zip(&self.percents).filter(|(site, _)| site.renewed);
+        let renewed = self
+            .sites
+            .iter()
+            .zip(&self.percents)
+            .filter(|(site, _)| site.renewed);
         let share = renewed.map(|(_, percent)| percent).sum();
         self.plight.load(share);
     }

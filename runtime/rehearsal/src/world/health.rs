@@ -61,7 +61,11 @@ impl Inner {
     }
 
     /// The first of these that will be seen to be ill before `until`, and when.
-    pub(super) fn first_ill(&self, monitored: &BTreeMap<Name, Name>, until: u64) -> Option<(u64, usize)> {
+    pub(super) fn first_ill(
+        &self,
+        monitored: &BTreeMap<Name, Name>,
+        until: u64,
+    ) -> Option<(u64, usize)> {
         let notice = self.scene.habits.notice_ms;
         let seen = |place: usize| {
             let site = &self.sites[place];
@@ -86,5 +90,8 @@ impl Inner {
 }
 
 fn ill() -> Failure {
-    Failure::new(Code::Unhealthy, "the health check saw: 500 where 200 is expected")
+    Failure::new(
+        Code::Unhealthy,
+        "the health check saw: 500 where 200 is expected",
+    )
 }

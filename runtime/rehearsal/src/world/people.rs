@@ -31,9 +31,14 @@ impl Inner {
             let late = self.late.as_ref().map(|(at, _)| *at);
             let end = late.map_or(until, |late| late.min(until)).max(self.now);
             let ill = self.first_ill(&call.monitored, end);
-            let abort = self.plight.abort().filter(|(at, _)| !call.undoing && *at < end);
+            let abort = self
+                .plight
+                .abort()
+                .filter(|(at, _)| !call.undoing && *at < end);
             match (ill, abort) {
-                (Some((at, place)), abort) if abort.as_ref().is_none_or(|(abort, _)| at <= *abort) => {
+                (Some((at, place)), abort)
+                    if abort.as_ref().is_none_or(|(abort, _)| at <= *abort) =>
+                {
                     self.advance(at);
                     return Waited::Short(self.fell_ill(place));
                 }
@@ -62,7 +67,12 @@ impl Inner {
         }
     }
 
-    pub(super) fn approval(&mut self, approvers: &Approvers, until: Option<u64>, call: &Call) -> Report {
+    pub(super) fn approval(
+        &mut self,
+        approvers: &Approvers,
+        until: Option<u64>,
+        call: &Call,
+    ) -> Report {
         let answered = self.now + self.scene.habits.answer_ms;
         let end = until.map_or(answered, |until| until.min(answered));
         if let Waited::Short(report) = self.attend(end, call) {
@@ -72,7 +82,11 @@ impl Inner {
             let text = "nobody decided in time";
             return Report::failed(Failure::new(Code::Timeout, text));
         }
-        let approving: Vec<Signal> = approvers.by.iter().map(|by| said(Wish::Approve, by)).collect();
+        let approving: Vec<Signal> = approvers
+            .by
+            .iter()
+            .map(|by| said(Wish::Approve, by))
+            .collect();
         let open = || Report::failed(Failure::new(Code::Timeout, "too few can approve"));
         approvers.decision(&approving).unwrap_or_else(open)
     }

@@ -7,8 +7,10 @@ use super::{Inner, no_route};
 impl Inner {
     pub(super) fn install(&mut self, places: &[usize], release: &Name) -> Report {
         let mut report = Report::default();
+        let end = self.now + self.paced(self.scene.habits.install_ms);
         for place in places.iter().copied() {
-            let failure = if self.unreachable(place) {
+            let away = self.plight.unreachable_within(place, self.now, end);
+            let failure = if away.is_some() {
                 Some(no_route())
             } else {
                 let fails = self.plight.install_fails(place);
@@ -41,7 +43,11 @@ impl Inner {
                 self.broken(Invariant::OnlyWholeReleases, message);
             }
             let first = &self.scene.first[place].installed;
-            if undoing && first.iter().any(|each| each.id == *release && each.complete) {
+            if undoing
+                && first
+                    .iter()
+                    .any(|each| each.id == *release && each.complete)
+            {
                 let name = &self.scene.names[place];
                 let message = format!("{release} lay on {name} before, and is removed there");
                 self.broken(Invariant::UndoComesBack, message);
@@ -76,7 +82,8 @@ impl Inner {
             return failure;
         }
         let renewed = release == Some(&self.scene.brief.release.id);
-        let starts = self.now + self.paced(self.scene.habits.activate_ms + self.scene.habits.start_ms);
+        let starts =
+            self.now + self.paced(self.scene.habits.activate_ms + self.scene.habits.start_ms);
         let (well_from, well_until) = self.plight.life(place, renewed, starts);
         let unchecked = self.scene.brief.rules.health.unchecked;
         let site = &mut self.sites[place];
@@ -94,7 +101,9 @@ impl Inner {
         let same = state.active.as_ref() == release;
         let whole = |release: &Name| {
             let installed = &state.installed;
-            installed.iter().any(|each| each.id == *release && each.complete)
+            installed
+                .iter()
+                .any(|each| each.id == *release && each.complete)
         };
         let lacks = release.filter(|release| !whole(release)).cloned();
         if let Some(release) = lacks {

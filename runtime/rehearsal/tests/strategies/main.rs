@@ -19,7 +19,12 @@ fn rehearsed(stage: &Stage, scene: Scene) -> Summary {
         .map(|finding| {
             let faults: Vec<String> = finding.faults.iter().map(ToString::to_string).collect();
             let broken: Vec<String> = finding.broken.iter().map(ToString::to_string).collect();
-            format!("seed {}: {}\n    with {}", finding.seed, broken.join("; "), faults.join("; "))
+            format!(
+                "seed {}: {}\n    with {}",
+                finding.seed,
+                broken.join("; "),
+                faults.join("; ")
+            )
         })
         .collect();
     assert!(
@@ -46,13 +51,24 @@ fn canary() {
     let settings = json!({ "stages": [5, 10, 25, 50, 75], "soak": "5m" });
     let summary = strategy("canary", settings, &[("canary", 1), ("stable", 3)]);
     for ending in [Ending::Succeeded, Ending::RolledBack, Ending::Stuck] {
-        assert!(summary.endings.get(&ending).is_some_and(|count| *count > 20), "{:?}", summary.endings);
+        assert!(
+            summary
+                .endings
+                .get(&ending)
+                .is_some_and(|count| *count > 20),
+            "{:?}",
+            summary.endings
+        );
     }
 }
 
 #[test]
 fn rolling() {
-    strategy("rolling", json!({ "batch": 1, "pause": "30s" }), &[("web", 4)]);
+    strategy(
+        "rolling",
+        json!({ "batch": 1, "pause": "30s" }),
+        &[("web", 4)],
+    );
 }
 
 #[test]
