@@ -13,7 +13,7 @@ use std::{
 };
 
 use configuration::{Configuration, Contents, PluginUse};
-use engine::{BalancerTraits, Brief, Failure, Name, Purpose, Release, Strategy as _, World};
+use engine::{BalancerTraits, Brief, Failure, Name, Purpose, Release, World};
 use host::{Services, StrategyPlugin};
 use rehearsal::{Habits, Odds, Scene};
 use serde_json::Value;
@@ -184,4 +184,14 @@ fn release(version: &str) -> Release {
 
 fn lost() -> Problem {
     Problem::new(Reason::Bug, "a plugin that was loaded is gone")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_assumed_without_a_word_is_the_same_everywhere() {
+        assert_eq!(odds(&configuration::Faults::default()), Odds::default());
+    }
 }

@@ -146,6 +146,7 @@ impl Reference {
             (Some(items), _) => format!("a list: {}", self.value(items)),
             (_, Some(named @ Value::Object(_))) => match named.get("type") {
                 Some(Value::String(name)) if name == "string" => "a table of texts".into(),
+                Some(Value::String(name)) if name == "number" => "a table of numbers".into(),
                 _ => "a table of tables".into(),
             },
             _ => match schema.get("type").and_then(Value::as_str) {

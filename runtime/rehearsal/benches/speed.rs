@@ -6,7 +6,6 @@
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 #![expect(
     clippy::unwrap_used,
-    clippy::disallowed_methods,
     reason = "a measurement that cannot go on has failed"
 )]
 

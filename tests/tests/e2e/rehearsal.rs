@@ -35,7 +35,7 @@ ssh = "deploy@10.255.255.1"
 
 [platform]
 use = "release-directory"
-root = "/srv/shop"
+root = "/srv/{target}"
 
 [load-balancer]
 use = "proxy"

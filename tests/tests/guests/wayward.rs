@@ -2,32 +2,12 @@
 
 use runtime_sdk::{fleet::Fleet, prelude::*, rollout};
 
-/// What it does wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mistake {
-    /// Nothing.
-    None,
-    /// It never waits until the canary is well.
-    SkipsHealth,
-    /// It gives the canary traffic, and waits after that.
-    SplitsFirst,
-    /// It leaves all but the canary as it was.
-    ForgetsGroup,
-    /// It takes a failure back by itself, and says that all is well.
-    UndoesByHand,
-    /// It computes for ever.
-    NeverEnds,
-    /// It asks for the time for ever.
-    PollsForEver,
-    /// At some hours it does not watch the canary.
-    AsksTheClock,
-}
-
-/// A canary at half of the traffic, with a mistake in it.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-pub struct Wayward {
-    mistake: Mistake,
+runtime_sdk::settings! {
+    /// A canary at half of the traffic, with a mistake in it.
+    struct Wayward {
+        /// Which one; none where it is called `none`.
+        mistake: String,
+    }
 }
 
 impl Plugin for Wayward {
@@ -35,23 +15,23 @@ impl Plugin for Wayward {
 }
 
 impl Wayward {
-    fn makes(&self, mistake: Mistake) -> bool {
+    fn makes(&self, mistake: &str) -> bool {
         self.mistake == mistake
     }
 
     fn canary<'a>(&self, fleet: &mut Fleet<'a>, canary: &[&'a Target]) -> Result<()> {
         fleet.split(&fleet.with_share("canary", 0.0))?;
-        if self.makes(Mistake::SkipsHealth) || self.makes(Mistake::SplitsFirst) {
+        if self.makes("skips-health") || self.makes("splits-first") {
             rollout::activate(canary)?;
         } else {
             fleet.switch(canary)?;
         }
         rollout::split(&fleet.with_share("canary", 50.0))?;
-        if self.makes(Mistake::SplitsFirst) {
+        if self.makes("splits-first") {
             fleet.prove(canary)?;
         }
         // Every other minute is an hour like that.
-        let late = self.makes(Mistake::AsksTheClock) && rollout::now() / 60_000 % 2 == 0;
+        let late = self.makes("asks-the-clock") && rollout::now() / 60_000 % 2 == 0;
         if !late {
             rollout::wait(Some(Duration::from_mins(5)))?;
         }
@@ -64,23 +44,23 @@ impl Strategy for Wayward {
         let mut fleet = Fleet::read(deployment)?;
         let all: Vec<&Target> = fleet.targets().iter().collect();
         let (canary, rest) = (fleet.members(&["canary"]), fleet.members(&["stable"]));
-        if self.makes(Mistake::NeverEnds) {
+        if self.makes("never-ends") {
             let mut turns = 0_u64;
             while std::hint::black_box(turns) < u64::MAX {
                 turns = turns.wrapping_add(1);
             }
         }
-        while self.makes(Mistake::PollsForEver) {
+        while self.makes("polls-for-ever") {
             std::hint::black_box(rollout::now());
         }
         rollout::install(&all)?;
         let went = self.canary(&mut fleet, &canary);
-        if self.makes(Mistake::UndoesByHand) && went.is_err() {
+        if self.makes("undoes-by-hand") && went.is_err() {
             let _ = rollout::split(&fleet.with_share("canary", 0.0));
             return Ok(());
         }
         went?;
-        if self.makes(Mistake::ForgetsGroup) {
+        if self.makes("forgets-group") {
             return fleet.split(&fleet.evenly());
         }
         let evenly = fleet.evenly();

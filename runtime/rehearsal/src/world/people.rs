@@ -15,17 +15,10 @@ const ANALYSIS_MS: u64 = 60_000;
 /// By how much late metrics are late.
 const LATE_MS: u64 = 5 * 60_000;
 
-/// How a wait ended.
-enum Waited {
-    /// Nothing happened.
-    Whole,
-    /// It was cut short.
-    Short(Report),
-}
-
 impl Inner {
-    /// Lets time go by until then, or until somebody aborts or a target falls ill.
-    fn attend(&mut self, until: u64, call: &Call) -> Waited {
+    /// Lets time go by until then, or until somebody aborts or a target falls ill: gives what it
+    /// ends with then.
+    fn attend(&mut self, until: u64, call: &Call) -> Option<Report> {
         loop {
             // What the load balancer does late may change who is ill.
             let late = self.late.as_ref().map(|(at, _)| *at);
@@ -40,23 +33,23 @@ impl Inner {
                     if abort.as_ref().is_none_or(|(abort, _)| at <= *abort) =>
                 {
                     self.advance(at);
-                    return Waited::Short(self.fell_ill(place));
+                    return Some(self.fell_ill(place));
                 }
                 (_, Some((at, interruption))) => {
                     self.advance(at.max(self.now));
-                    return Waited::Short(Report::failed(interruption.failure()));
+                    return Some(Report::failed(interruption.failure()));
                 }
                 _ => self.advance(end),
             }
             if end >= until {
-                return Waited::Whole;
+                return None;
             }
         }
     }
 
     pub(super) fn wait(&mut self, until: Option<u64>, call: &Call) -> Report {
         let end = until.unwrap_or(self.now + self.scene.habits.answer_ms);
-        if let Waited::Short(report) = self.attend(end, call) {
+        if let Some(report) = self.attend(end, call) {
             return report;
         }
         let promoted = || said(Wish::Promote { full: false }, "operator");
@@ -75,7 +68,7 @@ impl Inner {
     ) -> Report {
         let answered = self.now + self.scene.habits.answer_ms;
         let end = until.map_or(answered, |until| until.min(answered));
-        if let Waited::Short(report) = self.attend(end, call) {
+        if let Some(report) = self.attend(end, call) {
             return report;
         }
         if end < answered {
@@ -108,7 +101,7 @@ impl Inner {
             _ => None,
         };
         let breach = seen.filter(|at| *at < until);
-        if let Waited::Short(report) = self.attend(breach.unwrap_or(until), call) {
+        if let Some(report) = self.attend(breach.unwrap_or(until), call) {
             return report;
         }
         if breach.is_some() {

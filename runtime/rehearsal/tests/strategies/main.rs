@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stage::{Stage, targets};
 
 const PLAN: Plan = Plan {
-    runs: 400,
+    runs: 3_000,
     seed: 1,
     jobs: 2,
 };
