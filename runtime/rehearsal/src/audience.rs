@@ -29,7 +29,10 @@ impl Observer for Watcher {
                 let mut inner = self.model.lock();
                 inner.calls += 1;
                 inner.clock_asked |= matches!(intent.operation, Some(Operation::Now));
-                if let (Err(failure), None) = (&outcome.result, &intent.effect)
+                // What changed while nobody looked is not for a strategy to know, that is told from
+                // the record of another process.
+                if let (Err(failure), None, false) =
+                    (&outcome.result, &intent.effect, inner.ledger.is_handed_on())
                     && matches!(failure.code, Code::Refused | Code::Invalid)
                 {
                     inner.refused.push(failure.clone());

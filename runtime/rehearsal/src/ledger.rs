@@ -16,6 +16,8 @@ pub(crate) struct Ledger {
     records: Vec<Record>,
     /// Only where another process may need them.
     keeps: bool,
+    /// Another process than the first writes it.
+    handed_on: bool,
     /// So many records were begun, by all processes.
     begun: u32,
     /// The record that is written down and not ended.
@@ -48,6 +50,7 @@ impl Ledger {
         Self {
             records: Vec::new(),
             keeps: !kills.is_empty() || !losses.is_empty(),
+            handed_on: false,
             begun: 0,
             open: None,
             gone: None,
@@ -69,10 +72,16 @@ impl Ledger {
         Some(moment)
     }
 
+    /// Whether another process than the first writes it.
+    pub(crate) fn is_handed_on(&self) -> bool {
+        self.handed_on
+    }
+
     /// Another process takes up what there is: how the last one ended, and what it left.
     pub(crate) fn taken_up(&mut self) -> (Option<Gone>, Vec<Record>) {
         self.open = None;
         self.dying = None;
+        self.handed_on = true;
         (self.gone.take(), self.records.clone())
     }
 

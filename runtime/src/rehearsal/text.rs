@@ -34,14 +34,14 @@ pub(crate) fn report(
     calm(summary, terminal);
 
     heading("How long it took");
-    line(terminal, &words::times(&summary.took_ms));
+    line(terminal, summary, &words::times(&summary.took_ms));
 
     heading("Requests that met a bad release before it was taken back");
     blast(summary, circumstances, terminal);
 
     heading("Requests that failed, in all runs");
     let failed = words::parts(&summary.failed_percent, summary.failed_ms, circumstances);
-    line(terminal, &failed);
+    line(terminal, summary, &failed);
 
     heading("Capacity");
     terminal.line(&format!(
@@ -88,7 +88,10 @@ fn calm(summary: &Summary, terminal: &Terminal) {
     ));
 }
 
-fn line(terminal: &Terminal, values: &[(&str, String)]) {
+fn line(terminal: &Terminal, summary: &Summary, values: &[(&str, String)]) {
+    if let (1, Some((_, value))) = (summary.runs, values.last()) {
+        return terminal.line(&format!("  {value}"));
+    }
     let told: Vec<String> = values
         .iter()
         .map(|(what, value)| format!("{what} {value}"))
@@ -102,7 +105,7 @@ fn blast(summary: &Summary, circumstances: &Circumstances, terminal: &Terminal) 
         return;
     }
     let met = words::parts(&summary.met_percent, summary.met_ms, circumstances);
-    line(terminal, &met);
+    line(terminal, summary, &met);
     terminal.line(&format!(
         "  {} had a bad release{}",
         words::runs(summary.bad_releases),

@@ -77,11 +77,7 @@ fn on_targets() {
         for_ms,
     };
     check(away(0, 1_000), Ending::Refused, "b: no route to it");
-    let lost = check(
-        away(10_000, 30_000),
-        Ending::RolledBack,
-        "b: no route to it",
-    );
+    let lost = check(away(5_000, 3_000), Ending::RolledBack, "b: no route to it");
     assert!(lost.failed_ms > 0.0, "{lost:?}");
     let both = [
         Fault::NoWayBack { target: name("b") },
