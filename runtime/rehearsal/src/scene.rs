@@ -186,9 +186,7 @@ impl Scene {
         }
         places
     }
-}
 
-impl Scene {
     /// How many targets get traffic when the deployment begins.
     pub(crate) fn serving(&self) -> usize {
         let runs = self
@@ -202,9 +200,7 @@ impl Scene {
         let percents = self.percents(&self.traffic);
         percents.iter().filter(|percent| **percent > 0.0).count()
     }
-}
 
-impl Scene {
     /// What a deployment finds when every target can be reached.
     pub fn found(&self) -> World {
         let states = self.names.iter().cloned().zip(self.first.iter().cloned());

@@ -62,6 +62,13 @@ impl Sample {
     }
 }
 
+impl Sample {
+    /// Whether it had a bad release that did not stay.
+    pub fn taken_back(&self) -> bool {
+        self.bad_release && !matches!(self.ending, Ending::Succeeded | Ending::LeftOut)
+    }
+}
+
 /// A run in which something did not hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -131,8 +138,8 @@ pub struct Summary {
     pub serving: usize,
     /// The fewest that served at any time of any run.
     pub least_serving: usize,
-    /// In runs with a bad release: the part of the requests that it answered before it was taken
-    /// back, in percent.
+    /// In runs in which a bad release did not stay: the part of the requests that it answered
+    /// before it was taken back, in percent.
     pub met_percent: Percentiles,
     /// In all runs: the part of the requests that failed, in percent.
     pub failed_percent: Percentiles,
@@ -167,7 +174,7 @@ impl Summary {
             }
         }
         let bad = || samples.iter().filter(|sample| sample.bad_release);
-        let stays = |sample: &&Sample| matches!(sample.ending, Ending::Succeeded | Ending::LeftOut);
+        let taken_back = || samples.iter().filter(|sample| sample.taken_back());
         let serving = scene.serving();
         let least = samples.iter().map(|sample| sample.least_serving).min();
         if !calm.broken.is_empty() && findings.is_empty() {
@@ -188,12 +195,12 @@ impl Summary {
             took_ms: Percentiles::of(samples.iter().map(|sample| sample.took_ms as f64)),
             serving,
             least_serving: least.unwrap_or(serving).min(calm.least_serving),
-            met_percent: Percentiles::of(bad().map(|sample| sample.met_percent)),
+            met_percent: Percentiles::of(taken_back().map(|sample| sample.met_percent)),
             failed_percent: Percentiles::of(samples.iter().map(|sample| sample.failed_percent)),
-            met_ms: Percentiles::of(bad().map(|sample| sample.met_ms)),
+            met_ms: Percentiles::of(taken_back().map(|sample| sample.met_ms)),
             failed_ms: Percentiles::of(samples.iter().map(|sample| sample.failed_ms)),
             bad_releases: bad().count() as u64,
-            unnoticed: bad().filter(stays).count() as u64,
+            unnoticed: (bad().count() - taken_back().count()) as u64,
             calm,
             findings,
             samples,

@@ -73,7 +73,10 @@ fn tiles(page: &mut String, summary: &Summary, circumstances: &Circumstances) {
         (
             "A bad release met up to",
             format!("{} of the requests", words::share(summary.met_percent.p90)),
-            format!("in 9 of 10 runs that had one; in all, up to {}", met[3].1),
+            format!(
+                "in 9 of 10 runs in which it was taken back; in all, up to {}",
+                met[3].1
+            ),
         ),
         (
             "Requests that failed",
@@ -167,13 +170,14 @@ fn blast(page: &mut String, summary: &Summary, circumstances: &Circumstances) {
     page.push_str(
         "<section aria-labelledby=\"blast\">\n<h2 id=\"blast\">Requests that met a bad release before it was taken back</h2>\n",
     );
-    let bad = summary.samples.iter().filter(|sample| sample.bad_release);
-    let values: Vec<f64> = bad.map(|sample| sample.met_percent).collect();
-    if values.is_empty() {
+    let taken_back = summary.samples.iter().filter(|sample| sample.taken_back());
+    let values: Vec<f64> = taken_back.map(|sample| sample.met_percent).collect();
+    if summary.bad_releases == 0 {
         page.push_str("<p>No run had a bad release.</p>\n</section>\n");
         return;
     }
-    let title = "Runs with a bad release by the part of the requests that it answered";
+    let title =
+        "Runs in which a bad release was taken back, by the part of the requests that it answered";
     page.push_str(&plot::histogram(
         "plot-blast",
         title,
@@ -185,7 +189,7 @@ fn blast(page: &mut String, summary: &Summary, circumstances: &Circumstances) {
     percentiles(page, "of the requests while it lasted", &met);
     let bad = words::runs(summary.bad_releases);
     let stayed = match summary.unnoticed {
-        0 => "It was noticed in all of them.".to_owned(),
+        0 => "It was taken back in all of them.".to_owned(),
         count => format!(
             "In {} of them it stayed: what it does wrong is seen by nothing that this configuration has.",
             words::grouped(count)

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, sync::OnceLock};
 
 use serde_json::Value;
-use tests::{Ran, World, guest};
+use tests::{Picture, Ran, World, guest};
 
 /// Four targets that nobody will ever reach.
 const FLEET: &str = r#"
@@ -147,6 +147,31 @@ fn the_page_stands_alone() {
         text.matches("</section>").count()
     );
     assert_eq!(text.matches("<svg").count(), text.matches("</svg>").count());
+    // What a browser makes of it: bars in the colours of their endings, on paper or in the dark,
+    // and nothing that runs off the page.
+    let colours = [
+        (
+            false,
+            [0xff, 0xff, 0xff],
+            [0x1a, 0x7f, 0x64],
+            [0x3a, 0x6f, 0xb0],
+        ),
+        (
+            true,
+            [0x14, 0x18, 0x1d],
+            [0x44, 0xb8, 0x92],
+            [0x6e, 0xa5, 0xe8],
+        ),
+    ];
+    for (dark, paper, succeeded, rolled_back) in colours {
+        let picture = Picture::of(&page, dark);
+        assert_eq!(picture.corner(), paper);
+        for bar in [succeeded, rolled_back] {
+            let count = picture.count(bar);
+            assert!(count > 5_000, "{count} pixels of {bar:02x?}");
+        }
+        assert_eq!(picture.at_the_edge(), 0, "it fits");
+    }
 }
 
 fn wayward() -> PathBuf {

@@ -64,3 +64,69 @@ impl Fleet {
         Err(failure)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        executor::{TargetState, World},
+        testing::brief,
+        traffic::{Admission, MemberState},
+    };
+
+    fn reading(shares: [f64; 3]) -> Reading {
+        let member = |(target, percent): (&str, f64)| MemberState {
+            target: target.into(),
+            percent,
+            admission: Admission::Ready,
+            up: None,
+            active: None,
+        };
+        Reading {
+            members: ["a", "b", "c"]
+                .into_iter()
+                .zip(shares)
+                .map(member)
+                .collect(),
+            ..Reading::default()
+        }
+    }
+
+    #[test]
+    fn what_is_shown_after_a_change_is_held_against_what_must_be() {
+        let brief = brief(&[("a", "x"), ("b", "x"), ("c", "y")]);
+        let running = TargetState {
+            active: Some("v1".into()),
+            installed: Vec::new(),
+        };
+        let world = World {
+            targets: ["a", "b", "c"]
+                .map(|name| (name.into(), running.clone()))
+                .into(),
+            reading: Some(reading([50.0, 50.0, 0.0])),
+            ..World::default()
+        };
+        let fleet = Fleet::new(Arc::new(brief), &world);
+        let judged = |shares: [f64; 3]| {
+            let report = Report {
+                reading: Some(reading(shares)),
+                ..Report::default()
+            };
+            let judged = fleet.judge(&report, &fleet.standings());
+            judged.map_err(|failure| failure.details["rule"].clone())
+        };
+        // A weight step more or less is none.
+        for right in [[50.0, 50.0, 0.0], [50.3, 49.7, 0.0], [100.0, 0.0, 0.0]] {
+            assert_eq!(judged(right), Ok(()), "{right:?}");
+        }
+        for (wrong, rule) in [
+            ([45.0, 45.0, 10.0], "only-proven-gain"),
+            ([60.0, 60.0, 0.0], "shares-add-up"),
+            ([0.0, 0.0, 0.0], "minimum-serves"),
+        ] {
+            assert_eq!(judged(wrong), Err(rule.into()), "{wrong:?}");
+        }
+    }
+}
