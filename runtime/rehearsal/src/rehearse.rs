@@ -122,14 +122,15 @@ impl Work<'_> {
 
     fn explore(&self) {
         let mut mine = Found::default();
+        let scene = Arc::new(self.scene.apart());
         while self.endless.load(Ordering::Relaxed) < ENDLESS_MAX {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             if number >= self.plan.runs {
                 break;
             }
             let seed = self.plan.seed.wrapping_add(number);
-            let faults = draw(seed, self.scene, self.long_ms);
-            let run = run::run(self.scene, self.strategies, seed, &faults);
+            let faults = draw(seed, &scene, self.long_ms);
+            let run = run::run(&scene, self.strategies, seed, &faults);
             self.endless
                 .fetch_add(u64::from(endless(&run)), Ordering::Relaxed);
             mine.samples.push(Sample::of(&run));

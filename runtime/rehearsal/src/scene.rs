@@ -187,6 +187,29 @@ impl Scene {
         places
     }
 
+    /// The same with names of its own: who shares them counts their users, and threads that count
+    /// in one place wait for each other.
+    pub(crate) fn apart(&self) -> Self {
+        let copied = |name: &Name| Name::from(name.as_str());
+        let written = serde_json::to_value(&*self.brief);
+        let Ok(brief) = written.and_then(serde_json::from_value::<Brief>) else {
+            return self.clone();
+        };
+        let mut apart = Self::empty(Arc::new(brief));
+        apart.habits = self.habits.clone();
+        apart.odds = self.odds.clone();
+        apart.traffic = self.traffic.clone();
+        for (state, of) in apart.first.iter_mut().zip(&self.first) {
+            let installed = |each: &Installed| Installed {
+                id: copied(&each.id),
+                complete: each.complete,
+            };
+            state.active = of.active.as_ref().map(copied);
+            state.installed = of.installed.iter().map(installed).collect();
+        }
+        apart
+    }
+
     /// How many targets get traffic when the deployment begins.
     pub(crate) fn serving(&self) -> usize {
         let runs = self

@@ -246,10 +246,7 @@ fn what_is_broken_is_told_with_what_repeats_it() {
         .lines()
         .find_map(|line| line.trim().strip_prefix("again: runtime "));
     let again: Vec<&str> = again.unwrap().split(' ').collect();
-    world
-        .run(&again)
-        .expect(9)
-        .says("failure-ignored, by the strategy");
+    world.run(&again).expect(9).says(", by the strategy: ");
     ran.says("a rule was broken")
         .says("failure-ignored, by the strategy");
     assert!(
