@@ -131,7 +131,7 @@ async fn operation(host: &Host) -> Figure {
 /// A canary of many stages, all of which another process went through before, but for the last.
 async fn replay(host: &Host) -> Figure {
     let folder = tempfile::tempdir_in(".").expect("the working directory can be written");
-    let store = Sqlite::open(&folder.path().join("state.db")).expect("the store opens");
+    let store = Sqlite::open(folder.path().join("state.db")).expect("the store opens");
     let strategy = bundled(host, Kind::Strategy, "canary").await;
     let stages: Vec<f64> = (1..=STAGES).map(|stage| f64::from(stage) / 120.0).collect();
     let settings = json!({ "stages": stages, "soak": "0s", "watch": false });
@@ -224,8 +224,8 @@ async fn run(deployment: &mut Deployment, strategy: &Plugin, settings: &Value, b
     let found = deployment.found().expect("it has looked");
     let subject = host::Deployment::new(brief, found, false);
     let logs = Services::nothing().logs;
-    let mut running = StrategyPlugin::new(strategy.clone(), subject, settings.clone(), logs)
-        .expect("it is a strategy");
+    let mut running =
+        StrategyPlugin::new(strategy.clone(), &subject, settings, logs).expect("it is a strategy");
     let ended = running.run(deployment).await;
     let verdict = deployment.finish(ended).await;
     assert!(matches!(verdict, Verdict::Succeeded { .. }), "{verdict:?}");

@@ -23,6 +23,7 @@ mod log;
 mod notify;
 mod past;
 mod pinned;
+mod rehearsal;
 mod release;
 mod report;
 mod serve;

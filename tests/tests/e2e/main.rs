@@ -18,6 +18,7 @@ mod instruments;
 mod interrupted;
 mod locked;
 mod nginx;
+mod rehearsal;
 mod resumed;
 mod rollback;
 mod scene;
