@@ -11,6 +11,7 @@
 
 pub mod address;
 pub mod artifact;
+pub mod between;
 pub mod fleet;
 pub mod guest;
 pub mod load;
@@ -23,8 +24,10 @@ pub mod record;
 pub mod sink;
 pub mod sshd;
 pub mod wait;
+pub mod wire;
 pub mod world;
 
+pub use between::{Between, Mishap};
 pub use fleet::{Fleet, Member};
 pub use load::{Counted, Load, Mix};
 pub use nginx::Nginx;
@@ -33,4 +36,5 @@ pub use process::Server;
 pub use ran::{Ran, Running};
 pub use sink::Sink;
 pub use sshd::Hosts;
+pub use wire::Wire;
 pub use world::World;

@@ -13,16 +13,16 @@ use tests::Mix;
 
 use self::trial::{Before, Front, Trial};
 
-const SIMPLE: &str = "\n[strategy]\nuse = \"simple\"\n";
+pub(crate) const SIMPLE: &str = "\n[strategy]\nuse = \"simple\"\n";
 
 pub(crate) const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
 
-const BLUE_GREEN: &str = "\n[strategy]\nuse = \"blue-green\"\n";
+pub(crate) const BLUE_GREEN: &str = "\n[strategy]\nuse = \"blue-green\"\n";
 
-const CANARY: &str = "\n[strategy]\nuse = \"canary\"\nstages = [50]\nsoak = \"200ms\"\n";
+pub(crate) const CANARY: &str = "\n[strategy]\nuse = \"canary\"\nstages = [50]\nsoak = \"200ms\"\n";
 
 /// More points than that would be a deployment that does not end.
-const POINTS_MAX: u32 = 500;
+pub(crate) const POINTS_MAX: u32 = 500;
 
 /// One point after the other, until a deployment comes to its end before it comes by its point.
 fn at_every_point(trial: &Trial, then: impl Fn(u32, &Before)) {

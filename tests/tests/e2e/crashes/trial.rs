@@ -2,13 +2,16 @@
 //! one comes to. It holds ends against each other; which points and which way out is for the
 //! tests.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{cell::RefCell, collections::BTreeMap, fs};
 
 use serde_json::Value;
 use tests::{Counted, Fleet, Load, Mix, Nginx, Ran, Running, World, fleet, load::now_ms};
 
 use super::stand::Stand;
-use crate::scene::{LIMITS, deploy, shown};
+use crate::scene::{deploy, shown};
+
+/// Longer than any request takes, and short: nginx cannot say when the last of them is over.
+const LIMITS: &str = "\n[limits]\ndrain = \"500ms\"\n";
 
 /// No target runs all of them, so one of them is always another release.
 const VERSIONS: [&str; 3] = ["1.0", "2.0", "3.0"];
@@ -90,8 +93,7 @@ impl Trial {
     ) -> Self {
         let world = World::new();
         let fleet = Fleet::new(&world, &[("one", groups[0]), ("two", groups[1])]);
-        // Nothing is left on a target that the next deployment would find there.
-        let toml = fleet.toml().replace("[release]", "[release]\nkeep = 1");
+        let toml = fleet.toml();
         let (nginx, balancer) = match front {
             Front::Proxy => (None, fleet.proxy()),
             Front::Nginx => {
@@ -137,6 +139,19 @@ impl Trial {
         Stand::of(&self.world, &self.fleet)
     }
 
+    /// Takes away what the next deployment would find on a target, and need not install.
+    fn tidy(&self) {
+        for (target, there) in self.fleet.on_disk() {
+            let active = there.current.unwrap_or_default();
+            let releases = self.fleet.root(target).join("releases");
+            for release in there.releases {
+                if active.file_name() != Some(release.as_ref()) {
+                    fs::remove_dir_all(releases.join(release)).unwrap();
+                }
+            }
+        }
+    }
+
     fn disk(&self) -> BTreeMap<String, fleet::OnDisk> {
         let there = self.fleet.on_disk().into_iter();
         there
@@ -147,6 +162,7 @@ impl Trial {
     /// How everything stands, and which release is not there yet.
     pub(crate) fn before(&self, turn: &str) -> Before {
         self.turns.borrow_mut().push((now_ms(), turn.to_owned()));
+        self.tidy();
         let versions = self.fleet.versions();
         let runs = |version: &str| versions.values().flatten().any(|each| each == version);
         let stand = self.stand();
@@ -278,7 +294,11 @@ fn calls(shown: &Value) -> Calls {
         .collect()
 }
 
-/// Whether each thing that was taken back went well, once it was seen through.
+/// Whether each thing that was taken back went well. What was cut off was done once more.
 fn undone(shown: &Value) -> Vec<bool> {
-    rows(shown, "undo").filter_map(well).collect()
+    let cut = |record: &&Value| record["outcome"]["result"]["Err"]["code"] == "interrupted";
+    rows(shown, "undo")
+        .filter(|record| !cut(record))
+        .filter_map(well)
+        .collect()
 }
