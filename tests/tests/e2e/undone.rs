@@ -101,16 +101,16 @@ fn one_after_the_other(trial: &Trial, verb: &str) -> u32 {
     panic!("more than {POINTS_MAX} processes died");
 }
 
-/// From every eighth point on; what goes on and what goes back, in turn.
+/// From every sixteenth point on; what goes on and what goes back, in turn.
 fn die_one_after_the_other(trial: &Trial) {
-    for point in (3..POINTS_MAX).step_by(8) {
+    for point in (3..POINTS_MAX).step_by(16) {
         let turn = format!("many that died after point {point}");
         let before = trial.before(&turn);
         if let Err(ran) = trial.deploy_dies_at(&point.to_string(), &before) {
             let _ = ran.expect(0);
             return;
         }
-        let verb = match point % 16 < 8 {
+        let verb = match point % 32 < 16 {
             true => "resume",
             false => "rollback",
         };
