@@ -9,6 +9,7 @@
 
 mod artifacts;
 mod bad_releases;
+mod clocks;
 mod commands;
 mod control;
 mod crashes;
