@@ -21,7 +21,7 @@ use self::client::Client;
 pub use self::counts::{Counted, Kind, Outcome, Sample};
 
 /// How long the slow request takes, in milliseconds.
-const SLOW_MS: u32 = 400;
+const SLOW_MS: u32 = 100;
 /// How long requests under way may take once the load is to end.
 const ENDING: Duration = Duration::from_secs(15);
 

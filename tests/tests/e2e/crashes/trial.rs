@@ -11,7 +11,7 @@ use super::stand::Stand;
 use crate::scene::{deploy, shown};
 
 /// Longer than any request takes, and short: nginx cannot say when the last of them is over.
-const LIMITS: &str = "\n[limits]\ndrain = \"500ms\"\n";
+const LIMITS: &str = "\n[limits]\ndrain = \"600ms\"\n";
 
 /// No target runs all of them, so one of them is always another release.
 const VERSIONS: [&str; 3] = ["1.0", "2.0", "3.0"];
