@@ -145,6 +145,7 @@ impl Arguments {
             Verb::Serve(verb) => verb.printing.format,
             Verb::Plugin(plugin::Plugin::List(verb)) => verb.printing.format,
             Verb::Plugin(plugin::Plugin::Inspect(verb)) => verb.printing.format,
+            Verb::Plugin(plugin::Plugin::Test(verb)) => verb.printing.format,
             _ => Format::Human,
         }
     }

@@ -18,6 +18,7 @@ mod instruments;
 mod interrupted;
 mod locked;
 mod nginx;
+mod projects;
 mod resumed;
 mod rollback;
 mod scene;

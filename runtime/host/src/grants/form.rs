@@ -24,18 +24,26 @@ pub fn misshapen(request: &Request, schema: &Value) -> Option<String> {
     let of = format!("{capability} `{}`", scope.escape_debug());
     if !CAPABILITIES.contains(&capability.as_str()) {
         let known = CAPABILITIES.join(", ");
-        return Some(format!("there is no capability `{capability}`, only {known}"));
+        return Some(format!(
+            "there is no capability `{capability}`, only {known}"
+        ));
     }
     if !matches!(purpose.as_str(), "read" | "change") {
-        return Some(format!("the purpose of {of} is `{purpose}`, not `read` or `change`"));
+        return Some(format!(
+            "the purpose of {of} is `{purpose}`, not `read` or `change`"
+        ));
     }
     if reason.trim().is_empty() || reason.contains('\n') {
-        return Some(format!("{of} needs a reason, in one line, for whoever grants it"));
+        return Some(format!(
+            "{of} needs a reason, in one line, for whoever grants it"
+        ));
     }
-    let names = template::parts(scope).into_iter().filter_map(|part| match part {
-        Part::Name(name) => Some(name),
-        Part::Text(_) => None,
-    });
+    let names = template::parts(scope)
+        .into_iter()
+        .filter_map(|part| match part {
+            Part::Name(name) => Some(name),
+            Part::Text(_) => None,
+        });
     for name in names {
         if !template::is_known(name) && !may_be_set(schema, name) {
             return Some(format!("{of} names `{{{name}}}`, which is no setting"));
@@ -115,7 +123,11 @@ mod tests {
             ("sockets", "unix:/run/a.sock"),
             ("locks", "deploy"),
         ] {
-            assert_eq!(misshapen(&request(capability, scope), &schema), None, "{scope}");
+            assert_eq!(
+                misshapen(&request(capability, scope), &schema),
+                None,
+                "{scope}"
+            );
         }
     }
 
