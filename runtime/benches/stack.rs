@@ -1,5 +1,6 @@
-//! What the layers cost: a call of a plugin beside a shell hook, and an operation's way from the
-//! strategy through every layer beside the bare commits that its record needs.
+//! What the layers cost: a call of a plugin beside a shell hook; an operation's way from the
+//! strategy through every layer beside the bare commits that its record needs; and replaying a
+//! long record beside making it.
 
 #![expect(
     clippy::expect_used,
@@ -14,23 +15,27 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use engine::{
-    Brief, Deployment, Record, Strategy as _, Timestamp, Verdict,
+    Brief, Deployment, Intent, Journal, JournalError, Outcome, Record, Resume, Strategy as _,
+    Timestamp, Verdict,
     testing::{self, Asked, MemoryWorld, Silent},
 };
-use figures::{Figure, median};
+use figures::{Figure, median, time};
 use host::{
     Assignment, CallContext, Host, HostOptions, Kind, Platform, Plugin, PluginSource, Services,
     StrategyPlugin, Worker,
 };
 use machines::Local;
 use rusqlite::{Connection, params};
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{Blob, NewDeployment, Owner, Sqlite, Store};
 
 const CALLS: usize = 200;
 const ROUNDS: usize = 9;
 const TARGETS: usize = 40;
+/// Each is two rows of the record.
+const STAGES: u32 = 6_000;
 
 fn main() {
     if !figures::wanted() {
@@ -43,7 +48,11 @@ fn main() {
         .expect("a runtime starts");
     let figures = runtime.block_on(async {
         let host = Host::new(HostOptions::default()).expect("the host starts");
-        vec![call(&host).await, operation(&host).await]
+        vec![
+            call(&host).await,
+            operation(&host).await,
+            replay(&host).await,
+        ]
     });
     figures::print(&figures);
 }
@@ -102,7 +111,10 @@ async fn operation(host: &Host) -> Figure {
     let (mut ours, mut commits) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let id = format!("d{round}");
-        let took = deploy(&store, &strategy, &id).await;
+        let brief = brief(&id);
+        let world = MemoryWorld::new(&brief).running("v1", &[("all", 100.0)]);
+        let settings = json!({ "batch": 1 });
+        let took = deploy(&store, &strategy, &settings, &brief, world).await;
         let records = store.records(&id).await.expect("the record is read");
         let count = u32::try_from(records.len()).expect("there are not as many");
         ours.push(took / count);
@@ -116,34 +128,107 @@ async fn operation(host: &Host) -> Figure {
     )
 }
 
-async fn deploy(store: &Sqlite, strategy: &Plugin, id: &str) -> Duration {
-    let brief = brief(id);
+/// A canary of many stages, all of which another process went through before, but for the last.
+async fn replay(host: &Host) -> Figure {
+    let folder = tempfile::tempdir_in(".").expect("the working directory can be written");
+    let store = Sqlite::open(folder.path().join("state.db")).expect("the store opens");
+    let strategy = bundled(host, Kind::Strategy, "canary").await;
+    let stages: Vec<f64> = (1..=STAGES).map(|stage| f64::from(stage) / 120.0).collect();
+    let settings = json!({ "stages": stages, "soak": "0s", "watch": false });
+    let brief = Brief {
+        id: "long".to_owned(),
+        ..testing::brief(&[("one", "canary"), ("two", "stable"), ("three", "stable")])
+    };
+    let shares = [("canary", 100.0 / 3.0), ("stable", 200.0 / 3.0)];
+    let world = MemoryWorld::new(&brief).running("v1", &shares);
+    let made = deploy(&store, &strategy, &settings, &brief, world.clone()).await;
+
+    let start = Instant::now();
+    let mut records = store.records("long").await.expect("the record is read");
+    let count = records.len();
+    records.pop();
+    let resume = Resume {
+        records,
+        accept_drift: true,
+        ..Resume::default()
+    };
+    let mut deployment = Deployment::resume(
+        brief.clone(),
+        resume,
+        Box::new(world),
+        Box::new(Nowhere),
+        Arc::new(Silent),
+        Arc::new(Asked::default()),
+    );
+    run(&mut deployment, &strategy, &settings, &brief).await;
+    let took = start.elapsed();
+    Figure {
+        name: format!("replay of a record of {count} operations"),
+        measured: time(took),
+        baseline: format!("making it: {}", time(made)),
+        ratio: Some(took.as_secs_f64() / made.as_secs_f64()),
+        bar: None,
+    }
+}
+
+/// A record that nobody keeps: what little is added to one that was replayed.
+struct Nowhere;
+
+#[async_trait]
+impl Journal for Nowhere {
+    async fn begin(&mut self, _: &Intent) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    async fn end(&mut self, _: u64, _: &Outcome) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    async fn note(&mut self, _: &Intent, _: &Outcome) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    async fn close(&mut self, _: &Value, _: Timestamp) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+async fn deploy(
+    store: &Sqlite,
+    strategy: &Plugin,
+    settings: &Value,
+    brief: &Brief,
+    world: MemoryWorld,
+) -> Duration {
     let lease = store
-        .begin_deployment(new(&brief), u64::MAX, Timestamp(0))
+        .begin_deployment(new(brief), u64::MAX, Timestamp(0))
         .await
         .expect("a deployment begins");
-    let world = MemoryWorld::new(&brief).running("v1", &[("all", 100.0)]);
     let start = Instant::now();
     let mut deployment = Deployment::new(
         brief.clone(),
         Box::new(world),
-        store.journal(id, &lease),
+        store.journal(&brief.id, &lease),
         Arc::new(Silent),
         Arc::new(Asked::default()),
     );
+    run(&mut deployment, strategy, settings, brief).await;
+    let took = start.elapsed();
+    store.release(&lease).await.expect("the lease is let go");
+    took
+}
+
+async fn run(deployment: &mut Deployment, strategy: &Plugin, settings: &Value, brief: &Brief) {
     let begun = deployment.begin().await;
     begun.expect("nothing is in its way");
     let found = deployment.found().expect("it has looked");
-    let subject = host::Deployment::new(&brief, found, false);
+    let subject = host::Deployment::new(brief, found, false);
     let logs = Services::nothing().logs;
-    let mut running = StrategyPlugin::new(strategy.clone(), subject, json!({ "batch": 1 }), logs)
-        .expect("it is a strategy");
-    let ended = running.run(&mut deployment).await;
+    let mut running =
+        StrategyPlugin::new(strategy.clone(), &subject, settings, logs).expect("it is a strategy");
+    let ended = running.run(deployment).await;
     let verdict = deployment.finish(ended).await;
-    let took = start.elapsed();
     assert!(matches!(verdict, Verdict::Succeeded { .. }), "{verdict:?}");
-    store.release(&lease).await.expect("the lease is let go");
-    took
 }
 
 fn brief(id: &str) -> Brief {

@@ -1,6 +1,6 @@
 //! From a checked configuration to a running system: the only place that knows every part.
 
-mod rules;
+pub(crate) mod rules;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -116,7 +116,8 @@ impl System {
         let balancer = maker.balancer().await?;
         let strategy = maker.strategy()?;
         if let Some((driver, traits)) = &balancer {
-            maker.suits(&strategy, driver, traits)?;
+            let driver = driver.worker().plugin().name();
+            report::suits(&site.configuration, &strategy, driver, traits)?;
         }
         Ok(Self {
             configuration: Blob {
@@ -167,7 +168,12 @@ impl System {
             bystanders: BTreeSet::new(),
             strategy: contents.strategy.name.clone(),
             settings: contents.strategy.settings.clone(),
-            rules: self.rules(contents),
+            rules: rules::rules(
+                contents,
+                &self.strategy,
+                self.balancer.as_ref().map(|(_, traits)| traits.clone()),
+                self.platform_traits.clone(),
+            ),
         })
     }
 
@@ -316,28 +322,6 @@ impl Maker<'_> {
             analysis,
             self.services.logs.clone(),
         ))
-    }
-
-    /// Fails where the strategy needs what the load balancer cannot do.
-    fn suits(
-        &self,
-        strategy: &Strategy,
-        driver: &host::LoadBalancer,
-        traits: &BalancerTraits,
-    ) -> Result<(), Problem> {
-        let lacks = strategy.lacks(traits);
-        if lacks.is_empty() {
-            return Ok(());
-        }
-        let configuration = &self.site.configuration;
-        let title = format!(
-            "strategy `{}` needs of a load balancer what `{}` cannot do: {}",
-            self.contents.strategy.name,
-            driver.worker().plugin().name(),
-            lacks.join(", "),
-        );
-        let problem = configuration.problem("/strategy/use", "needs", title);
-        Err(report::one(configuration, problem))
     }
 
     fn platforms(&self, targets: &[Target]) -> Result<BTreeMap<Name, host::Platform>, Problem> {

@@ -35,8 +35,15 @@ pub(crate) struct Catalogue {
 
 /// Starts what runs plugins.
 pub(crate) fn host() -> Result<Host, Problem> {
+    host_for(0)
+}
+
+/// The same with room set aside for so many instances at once, of which thousands are made one
+/// after the other.
+pub(crate) fn host_for(pooled: u32) -> Result<Host, Problem> {
     Host::new(HostOptions {
         cache_directory: system::cache_directory(),
+        pooled,
     })
     .map_err(|error| Problem::new(Reason::Bug, error.to_string()))
 }

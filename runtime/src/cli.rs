@@ -10,6 +10,7 @@ mod history;
 mod init;
 mod plugin;
 mod proxy;
+mod rehearse;
 mod resume;
 mod retry;
 mod rollback;
@@ -43,7 +44,8 @@ use crate::{diagnostics, report::Problem, terminal::Terminal};
   1  failed, and everything was taken back  6  stopped or frozen where it is
   2  the command line makes no sense        7  stuck: not everything could be taken back
   3  the configuration has problems         8  done, but for targets that were left out
-  4  refused before anything was changed   70  a fault of the program itself")]
+  4  refused before anything was changed    9  a rehearsal broke a rule
+                                           70  a fault of the program itself")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -55,6 +57,8 @@ enum Verb {
     Init(init::Init),
     /// Check the configuration and every plugin's settings, without the network
     Validate(validate::Validate),
+    /// Run a deployment a thousand times against a model in which everything goes wrong
+    Rehearse(rehearse::Rehearse),
     /// Roll a release out
     Deploy(deploy::Deploy),
     /// Say what runs where, and whether a deployment is under way
@@ -134,6 +138,7 @@ impl Arguments {
     /// How the verb prints; for people where it has no choice.
     pub(crate) fn format(&self) -> Format {
         match &self.verb {
+            Verb::Rehearse(verb) => verb.printing.format,
             Verb::Deploy(verb) => verb.printing.format,
             Verb::Status(verb) => verb.printing.format,
             Verb::History(verb) => verb.printing.format,
@@ -161,6 +166,7 @@ impl Arguments {
         match self.verb {
             Verb::Init(verb) => verb.run(&terminal),
             Verb::Validate(verb) => verb.run(&terminal),
+            Verb::Rehearse(verb) => verb.run(&terminal),
             Verb::Deploy(verb) => verb.run(&terminal),
             Verb::Status(verb) => verb.run(&terminal),
             Verb::History(verb) => verb.run(&terminal),

@@ -4,6 +4,7 @@
 mod board;
 mod facts;
 mod narration;
+mod story;
 mod view;
 
 use std::sync::{
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 pub(crate) use self::narration::{
     Level, both_ways, closing, count, describe, duration, percentage, remedies, taken_back_by,
 };
+pub(crate) use self::story::Story;
 use self::{board::Board, narration::Sentence, view::View};
 use crate::{cli::Format, log::Log, terminal::Terminal};
 

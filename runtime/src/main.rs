@@ -25,6 +25,7 @@ mod notify;
 mod past;
 mod pinned;
 mod project;
+mod rehearsal;
 mod release;
 mod report;
 mod serve;

@@ -3,11 +3,11 @@
 
 use anstyle::{AnsiColor, Style};
 use configuration::{Configuration, Problems};
-use engine::Halt;
+use engine::{BalancerTraits, Halt};
 use serde_json::{Value, json};
 use store::{LeaseError, StoreError};
 
-use crate::{cli::Format, display, exit, system, terminal::Terminal};
+use crate::{cli::Format, display, exit, strategy::Strategy, system, terminal::Terminal};
 
 /// What kind of problem it is: decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +136,26 @@ pub(crate) fn one(configuration: &Configuration, problem: configuration::Problem
         Some(problems) => Problem::Configuration(problems),
         None => Problem::new(Reason::Bug, "a list of one problem is empty"),
     }
+}
+
+/// Fails where the strategy needs what the load balancer cannot do.
+pub(crate) fn suits(
+    configuration: &Configuration,
+    strategy: &Strategy,
+    driver: &str,
+    traits: &BalancerTraits,
+) -> Result<(), Problem> {
+    let lacks = strategy.lacks(traits);
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    let title = format!(
+        "strategy `{}` needs of a load balancer what `{driver}` cannot do: {}",
+        configuration.contents.strategy.name,
+        lacks.join(", "),
+    );
+    let problem = configuration.problem("/strategy/use", "needs", title);
+    Err(one(configuration, problem))
 }
 
 impl From<StoreError> for Problem {

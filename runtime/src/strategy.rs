@@ -93,9 +93,13 @@ impl Strategy {
     ) -> Result<(), Failure> {
         let nothing = World::default();
         let world = deployment.found().unwrap_or(&nothing);
+        self.prepared(brief, world)?.run(deployment).await
+    }
+
+    /// The strategy for a deployment that found the world so.
+    pub(crate) fn prepared(&self, brief: &Brief, world: &World) -> Result<StrategyPlugin, Failure> {
         let subject = host::Deployment::new(brief, world, self.analysis);
         let (plugin, logs) = (self.plugin.clone(), self.logs.clone());
-        let mut strategy = StrategyPlugin::new(plugin, subject, self.settings.clone(), logs)?;
-        strategy.run(deployment).await
+        Ok(StrategyPlugin::new(plugin, &subject, &self.settings, logs)?)
     }
 }

@@ -3,6 +3,8 @@
 
 mod soaks;
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 pub use self::soaks::Soaks;
@@ -47,9 +49,9 @@ pub struct Fleet<'a> {
     /// In percent, in the order of the groups.
     shares: Vec<f64>,
     /// Targets that can take their part of their group's share.
-    ready: Vec<&'a str>,
+    ready: BTreeSet<&'a str>,
     /// Targets that were waited for to be well.
-    proven: Vec<&'a str>,
+    proven: BTreeSet<&'a str>,
     balancer: bool,
     analysis: bool,
     bystanders: Vec<String>,
@@ -84,7 +86,7 @@ impl<'a> Fleet<'a> {
             groups,
             shares: Vec::new(),
             ready,
-            proven: Vec::new(),
+            proven: BTreeSet::new(),
             balancer: facts.balancer,
             analysis: facts.analysis,
             bystanders: facts.bystanders,
@@ -233,7 +235,7 @@ impl<'a> Fleet<'a> {
                 .any(|share| share.group == target.group && share.percent > 0.0);
             wanted && self.share(&target.group) <= 0.0
         };
-        let known = |target: &&Target| self.proven.iter().any(|name| *name == target.name);
+        let known = |target: &&Target| self.proven.contains(target.name.as_str());
         let targets = self.targets().iter().filter(waking);
         targets
             .filter(|target| self.is_ready(target) && !known(target))
@@ -249,7 +251,7 @@ impl<'a> Fleet<'a> {
     }
 
     fn is_ready(&self, target: &Target) -> bool {
-        self.ready.iter().any(|name| *name == target.name)
+        self.ready.contains(target.name.as_str())
     }
 
     /// Makes the release the one that runs on these, and waits until they are well. They must

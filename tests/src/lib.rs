@@ -11,6 +11,7 @@
 
 pub mod address;
 pub mod artifact;
+pub mod browser;
 pub mod fleet;
 pub mod guest;
 pub mod load;
@@ -26,6 +27,7 @@ pub mod tools;
 pub mod wait;
 pub mod world;
 
+pub use browser::Picture;
 pub use fleet::{Fleet, Member};
 pub use load::{Counted, Load, Mix};
 pub use nginx::Nginx;

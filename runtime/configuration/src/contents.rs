@@ -12,6 +12,7 @@ use crate::{
     health::{Analysis, HealthCheck},
     limits::{Approvals, Limits, Rollback},
     plugin::{Kind, Plugin, PluginUse},
+    rehearsal::Rehearsal,
     release::{Release, State},
     secret::{SecretOrigin, SecretSource},
     step::{Notifier, Step},
@@ -72,6 +73,9 @@ pub struct Contents {
     /// Who may approve where a strategy asks for it.
     #[serde(default)]
     pub approvals: Approvals,
+    /// What a rehearsal assumes of the world.
+    #[serde(default, skip_serializing_if = "Rehearsal::is_default")]
+    pub rehearsal: Rehearsal,
     /// Where the values of secrets come from, in the order in which they are asked. Without it:
     /// the environment.
     #[serde(default = "Contents::environment_secrets")]

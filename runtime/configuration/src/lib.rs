@@ -27,6 +27,7 @@ mod problem;
 mod read;
 #[cfg(test)]
 mod reference;
+mod rehearsal;
 mod release;
 mod render;
 mod rules;
@@ -50,6 +51,7 @@ pub use limits::{Approvals, Limits, Rollback, Scope};
 pub use nearest::nearest;
 pub use plugin::{Grants, Kind, Plugin, PluginLimits, PluginUse};
 pub use problem::{Problem, Problems};
+pub use rehearsal::{Faults, Rehearsal};
 pub use release::{Release, State};
 pub use schema::{PluginSchema, schema};
 pub use secret::{

@@ -59,6 +59,7 @@ impl Reference {
             .get("additionalProperties")
             .map(|named| self.resolve(named));
         let one = self.resolve(property);
+        let infix = if named.is_some() { ".NAME" } else { "" };
         let (title, schema) = match (several, named) {
             (Some(item), _) => (format!("`[[{key}]]`"), item),
             (_, Some(item)) => (format!("`[{key}.NAME]`"), item),
@@ -71,7 +72,7 @@ impl Reference {
         for (inner, property) in properties(&schema) {
             let table = self.resolve(property);
             if properties(&table).next().is_some() && table.get("format").is_none() {
-                self.section(&format!("`[{key}.NAME.{inner}]`"), &table);
+                self.section(&format!("`[{key}{infix}.{inner}]`"), &table);
             }
         }
     }
@@ -145,6 +146,7 @@ impl Reference {
             (Some(items), _) => format!("a list: {}", self.value(items)),
             (_, Some(named @ Value::Object(_))) => match named.get("type") {
                 Some(Value::String(name)) if name == "string" => "a table of texts".into(),
+                Some(Value::String(name)) if name == "number" => "a table of numbers".into(),
                 _ => "a table of tables".into(),
             },
             _ => match schema.get("type").and_then(Value::as_str) {

@@ -5,6 +5,7 @@ use crate::{nearest::suggestion, problem::Problem, source::Place, tree::Node};
 
 mod fleet;
 mod order;
+mod rehearsal;
 mod secrets;
 
 /// Every rule that the tree breaks.
@@ -12,6 +13,7 @@ pub(crate) fn check(root: &Node) -> Vec<Problem> {
     let mut problems = Vec::new();
     fleet::check(root, &mut problems);
     order::check(root, &mut problems);
+    rehearsal::check(root, &mut problems);
     secrets::check(root, &mut problems);
     problems
 }

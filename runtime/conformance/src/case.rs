@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use host::Plugin;
 use serde::Serialize;
+use serde_json::Value;
 
 /// How one case went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,6 +43,8 @@ pub struct Report {
     pub version: String,
     /// The digest of its component.
     pub digest: String,
+    /// The settings that it was tested with; none where it wants some that nobody gave.
+    pub settings: Option<Value>,
     /// In the order in which they were tried.
     pub cases: Vec<Case>,
 }
@@ -93,12 +96,13 @@ impl Cases {
     }
 
     /// The report of a plugin.
-    pub(crate) fn report(self, plugin: &Plugin) -> Report {
+    pub(crate) fn report(self, plugin: &Plugin, settings: Option<Value>) -> Report {
         Report {
             plugin: plugin.name().to_owned(),
             kind: plugin.kind().as_str().to_owned(),
             version: plugin.version().to_owned(),
             digest: plugin.digest().to_owned(),
+            settings,
             cases: self.0,
         }
     }

@@ -79,6 +79,7 @@ mod tests {
             kind: "notifier".into(),
             version: "1.0.0".into(),
             digest: String::new(),
+            settings: None,
             cases: vec![
                 case("a", Verdict::Passed),
                 case(

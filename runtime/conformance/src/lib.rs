@@ -14,6 +14,7 @@ mod live;
 mod machine;
 mod manifest;
 mod other;
+mod rehearsed;
 mod repeated;
 mod settings;
 mod subject;
@@ -29,6 +30,7 @@ pub use self::{
     case::{Case, Report, Verdict},
     junit::junit,
     live::live,
+    rehearsed::rehearsed,
     subject::targets,
 };
 use self::{case::Cases, harness::Play};
@@ -43,7 +45,7 @@ pub struct Candidate {
     pub answers: Answers,
 }
 
-/// Tests a plugin of any kind. A strategy's run is not tried here: that is for rehearsals.
+/// Tests a plugin of any kind. A strategy's run is not tried here: [`rehearsed`] does that.
 ///
 /// Fails where the kit's own world cannot be made.
 pub async fn examine(candidate: &Candidate) -> io::Result<Report> {
@@ -51,10 +53,10 @@ pub async fn examine(candidate: &Candidate) -> io::Result<Report> {
     let plugin = &candidate.plugin;
     manifest::examine(plugin, &mut cases).await;
     let settings = settings::examine(plugin, candidate.settings.as_ref(), &mut cases).await;
-    if let (Some(settings), false) = (settings, plugin.kind() == Kind::Strategy) {
+    if let (Some(settings), false) = (settings.clone(), plugin.kind() == Kind::Strategy) {
         let play = Play::new(candidate, settings);
         let used = repeated::examine(&play, &mut cases).await?;
         hostile::examine(&play, &used, &mut cases).await?;
     }
-    Ok(cases.report(plugin))
+    Ok(cases.report(plugin, settings))
 }

@@ -36,7 +36,7 @@ pub(crate) fn fleet() -> Vec<Target> {
     ]
 }
 
-fn target(name: &str, address: &str, group: &str) -> Target {
+pub(crate) fn target(name: &str, address: &str, group: &str) -> Target {
     Target {
         name: name.into(),
         address: Some(address.to_owned()),

@@ -3,9 +3,12 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use conformance::{Answers, Candidate, Report, Verdict, examine};
+use conformance::{Answers, Candidate, Report, Verdict, examine, rehearsed};
 use host::{Host, HostOptions, Kind, PluginSource};
 use serde_json::{Value, json};
+
+/// Rehearsals of each strategy in each scene; thousands are made where rehearsals are tested.
+const RUNS: u64 = 150;
 
 /// The settings that each is tried with, by kind and name; null where those made up from its
 /// schema will do.
@@ -64,7 +67,15 @@ async fn examined(host: &Host, bundled: &bundle::Bundled, settings: Value) -> Re
         settings: Some(settings).filter(|settings| !settings.is_null()),
         answers: Answers::default(),
     };
-    examine(&candidate).await.unwrap()
+    let mut report = examine(&candidate).await.unwrap();
+    if candidate.plugin.kind() == Kind::Strategy {
+        let (plugin, settings) = (candidate.plugin, report.settings.clone().unwrap());
+        let trying = move || rehearsed(&plugin, &settings, RUNS);
+        report
+            .cases
+            .extend(tokio::task::spawn_blocking(trying).await.unwrap());
+    }
+    report
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,8 +18,9 @@ pub(crate) const NOISE_PERCENT: f64 = 0.01;
 /// How many differences one sentence tells.
 const DIFFERENCES_TOLD: usize = 3;
 
-/// The greatest difference between two shares that one weight step of the driver explains.
-pub(crate) fn tolerance(traits: &BalancerTraits) -> f64 {
+/// The greatest difference between two shares that one weight step of the driver explains, in
+/// percent.
+pub fn tolerance(traits: &BalancerTraits) -> f64 {
     let steps = traits.number("weight-steps").filter(|steps| *steps > 0);
     100.0 / steps.unwrap_or(WEIGHT_STEPS_DEFAULT) as f64 + NOISE_PERCENT
 }

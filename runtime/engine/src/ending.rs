@@ -1,6 +1,8 @@
 //! Whether a strategy's `ok` counts: every failure it was told of was made good, and every
 //! target that takes part is on the release, proven and ready, with all traffic on it.
 
+use serde_json::json;
+
 use crate::{
     failure::{Code, Failure},
     fleet::Fleet,
@@ -35,6 +37,7 @@ impl Failures {
         let (_, failure) = self.open.first()?;
         let mut ignored = failure.clone();
         ignored.message = format!("the strategy went on after a failure: {}", failure.message);
+        ignored.details = json!({ "rule": "failure-ignored", "cause": ignored.details });
         Some(ignored)
     }
 }
@@ -139,5 +142,7 @@ fn gets(names: &str, places: &[usize]) -> String {
 
 fn early(what: String) -> Result<(), Failure> {
     let message = format!("the strategy ended before the deployment was complete: {what}");
-    Err(Failure::new(Code::Refused, message))
+    let mut failure = Failure::new(Code::Refused, message);
+    failure.details = json!({ "rule": "incomplete" });
+    Err(failure)
 }

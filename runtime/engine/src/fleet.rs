@@ -3,6 +3,7 @@
 
 mod distribution;
 mod found;
+mod judged;
 mod proof;
 mod refresh;
 mod resolve;

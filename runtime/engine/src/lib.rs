@@ -17,6 +17,7 @@ mod fleet;
 mod guard;
 mod halt;
 mod interruption;
+pub mod invariants;
 mod journal;
 mod operation;
 mod phrase;
@@ -34,7 +35,7 @@ mod traffic;
 mod trail;
 mod undo;
 
-pub use agreement::agreement;
+pub use agreement::{agreement, tolerance};
 pub use deployment::{Deployment, rollback_open};
 pub use effect::{Call, Effect, Report};
 pub use event::{Event, Observer, Verdict};

@@ -150,6 +150,27 @@ impl Plugin {
             .collect())
     }
 
+    /// What a load balancer's driver or a platform can do with these settings, from itself: it
+    /// is asked where it can call nobody.
+    ///
+    /// Fails where it is of another kind, or needs to look at something to know.
+    pub async fn traits(&self, settings: &Value) -> Result<Vec<String>, Failure> {
+        let text = crate::secret::with_placeholders(settings).to_string();
+        let state = State::new(Calls::Nobody, bounds::MANIFEST);
+        let linked = self.linked().await?;
+        let call = async {
+            match self.kind() {
+                Kind::Platform => linked.platform_traits(state, &text).await,
+                _ => linked.balancer_traits(state, &text).await,
+            }
+        };
+        let doing = "tell its traits";
+        let said = bounds::within(bounds::MANIFEST_TIME, call)
+            .await
+            .map_err(|ended| broken::failure(self, &ended, doing))?;
+        said.map_err(|refusal| broken::refused(self, crate::convert::failure(refusal)))
+    }
+
     /// Fails unless the plugin is of this kind.
     pub(crate) fn expect(&self, wanted: Kind) -> Result<(), HostError> {
         if self.kind() == wanted {

@@ -1,7 +1,9 @@
 //! A strategy at work: its calls become operations, and their answers go back to it. One instance
 //! lives for the whole run.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod exchange;
+
+use std::{collections::BTreeMap, future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use async_trait::async_trait;
 use bindings::{
@@ -13,8 +15,8 @@ use engine::{
     World,
 };
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
 
+use self::exchange::Exchange;
 use crate::{
     bounds::{self, Ended},
     broken,
@@ -84,11 +86,18 @@ impl Deployment {
     }
 }
 
-/// A strategy, ready to run once.
+/// What a strategy is given at its start, in the contract's words.
+struct Given {
+    id: String,
+    deployment: bindings::deployment_strategy::Deployment,
+    settings: String,
+}
+
+/// A strategy, ready to run: each run is an instance of its own. Cheap to clone.
+#[derive(Clone)]
 pub struct StrategyPlugin {
     plugin: Plugin,
-    deployment: Deployment,
-    settings: Value,
+    given: Arc<Given>,
     limits: Limits,
     logs: Arc<dyn LogSink>,
 }
@@ -97,15 +106,20 @@ impl StrategyPlugin {
     /// Fails where the plugin is of another kind.
     pub fn new(
         plugin: Plugin,
-        deployment: Deployment,
-        settings: Value,
+        deployment: &Deployment,
+        settings: &Value,
         logs: Arc<dyn LogSink>,
     ) -> Result<Self, HostError> {
         plugin.expect(Kind::Strategy)?;
+        let given = Given {
+            id: deployment.id.clone(),
+            deployment: convert::deployment(deployment),
+            // No secret has any business in a strategy: it gets the same text in every run.
+            settings: secret::with_placeholders(settings).to_string(),
+        };
         Ok(Self {
             plugin,
-            deployment,
-            settings,
+            given: Arc::new(given),
             limits: bounds::STRATEGY,
             logs,
         })
@@ -119,33 +133,45 @@ impl StrategyPlugin {
     }
 }
 
+/// How far a strategy has come.
+enum Step<T> {
+    /// It asks, and waits for the answer.
+    Asks(Operation),
+    /// It came to its end.
+    Ended(T),
+}
+
 #[async_trait]
 impl engine::Strategy for StrategyPlugin {
     async fn run(&mut self, operations: &mut dyn Operations) -> Result<(), Failure> {
-        let (asking, mut asked) = mpsc::channel(1);
+        let exchange = Exchange::default();
         let calls = Asking {
-            asking,
+            exchange: exchange.clone(),
             logs: Arc::clone(&self.logs),
             plugin: self.plugin.name().to_owned(),
-            deployment: self.deployment.id.clone(),
+            deployment: self.given.id.clone(),
         };
         let state = State::new(Calls::Strategy(Box::new(calls)), self.limits);
-        let deployment = convert::deployment(&self.deployment);
-        // No secret has any business in a strategy: it gets the same text in every run.
-        let settings = secret::with_placeholders(&self.settings).to_string();
-        let running = self
-            .plugin
-            .linked()
-            .await?
-            .run_strategy(state, &deployment, &settings);
-        tokio::pin!(running);
+        let Given {
+            deployment,
+            settings,
+            ..
+        } = &*self.given;
+        let linked = self.plugin.linked().await?;
+        let mut running = pin!(linked.run_strategy(state, deployment, settings));
         let ended = loop {
-            tokio::select! {
-                biased;
-                ended = &mut running => break ended,
-                Some((operation, answer)) = asked.recv() => {
-                    // The guest waits for it; where it is gone, its end comes up next.
-                    let _ = answer.send(operations.perform(operation).await);
+            let step = poll_fn(|context| match running.as_mut().poll(context) {
+                Poll::Ready(ended) => Poll::Ready(Step::Ended(ended)),
+                // Where it asks for nothing it only makes room for others.
+                Poll::Pending => match exchange.asked() {
+                    Some(operation) => Poll::Ready(Step::Asks(operation)),
+                    None => Poll::Pending,
+                },
+            });
+            match step.await {
+                Step::Ended(ended) => break ended,
+                Step::Asks(operation) => {
+                    exchange.answer(operations.perform(operation).await);
                     if operations.over() {
                         return Err(stopped(&self.plugin));
                     }
@@ -172,29 +198,17 @@ fn stopped(plugin: &Plugin) -> Failure {
     broken::refused(plugin, failure)
 }
 
-type Question = (Operation, oneshot::Sender<Result<Done, Failure>>);
-
 /// The strategy's side: asks, and waits for the answer.
 struct Asking {
-    asking: mpsc::Sender<Question>,
+    exchange: Exchange,
     logs: Arc<dyn LogSink>,
     plugin: String,
     deployment: String,
 }
 
-/// Whoever answers is gone, and so is the run.
-#[derive(Debug, thiserror::Error)]
-#[error("the deployment is over")]
-struct Over;
-
 impl Asking {
     async fn ask(&mut self, operation: Operation) -> wasmtime::Result<Result<Done, Failure>> {
-        let (answer, answered) = oneshot::channel();
-        self.asking
-            .send((operation, answer))
-            .await
-            .map_err(|_| Over)?;
-        answered.await.map_err(|_| Over.into())
+        Ok(self.exchange.ask(operation).await)
     }
 
     /// An operation whose answer is that it is done.

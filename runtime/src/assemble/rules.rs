@@ -3,45 +3,50 @@
 use std::collections::BTreeSet;
 
 use configuration::Contents;
-use engine::{Approvers, Count, Health, Name, Point, Rules, StepRule};
+use engine::{Approvers, BalancerTraits, Count, Health, Name, Point, Rules, StepRule};
 
-use super::System;
+use crate::strategy::Strategy;
 
-impl System {
-    pub(super) fn rules(&self, contents: &Contents) -> Rules {
-        let limits = &contents.limits;
-        let step = |step: &configuration::Step| StepRule {
-            name: step.name.clone(),
-            at: point(step.at),
-            each: step.each,
-            irreversible: step.irreversible,
-            repeat: step.repeat,
-        };
-        let mut idle: BTreeSet<Name> = limits
-            .idle
-            .iter()
-            .map(|name| name.as_str().into())
-            .collect();
-        idle.extend(self.strategy.idle_groups());
-        Rules {
-            minimum_serving: limits.minimum_serving.map(count),
-            tolerate: count(limits.tolerate),
-            drain_ms: limits.drain.as_ms(),
-            downtime: limits.downtime || self.strategy.accepts_downtime(),
-            idle,
-            health: Health {
-                unchecked: limits.unchecked,
-                timeout_ms: limits.health_timeout.as_ms(),
-            },
-            automatic_rollback: contents.rollback.automatic,
-            approvers: Approvers {
-                by: contents.approvals.by.iter().cloned().collect(),
-                needed: contents.approvals.needed,
-            },
-            steps: contents.steps.iter().map(step).collect(),
-            balancer: self.balancer.as_ref().map(|(_, traits)| traits.clone()),
-            platform: self.platform_traits.clone(),
-        }
+/// The rules of a configuration with this strategy, a load balancer and a platform that can do
+/// this.
+pub(crate) fn rules(
+    contents: &Contents,
+    strategy: &Strategy,
+    balancer: Option<BalancerTraits>,
+    platform: Vec<String>,
+) -> Rules {
+    let limits = &contents.limits;
+    let step = |step: &configuration::Step| StepRule {
+        name: step.name.clone(),
+        at: point(step.at),
+        each: step.each,
+        irreversible: step.irreversible,
+        repeat: step.repeat,
+    };
+    let mut idle: BTreeSet<Name> = limits
+        .idle
+        .iter()
+        .map(|name| name.as_str().into())
+        .collect();
+    idle.extend(strategy.idle_groups());
+    Rules {
+        minimum_serving: limits.minimum_serving.map(count),
+        tolerate: count(limits.tolerate),
+        drain_ms: limits.drain.as_ms(),
+        downtime: limits.downtime || strategy.accepts_downtime(),
+        idle,
+        health: Health {
+            unchecked: limits.unchecked,
+            timeout_ms: limits.health_timeout.as_ms(),
+        },
+        automatic_rollback: contents.rollback.automatic,
+        approvers: Approvers {
+            by: contents.approvals.by.iter().cloned().collect(),
+            needed: contents.approvals.needed,
+        },
+        steps: contents.steps.iter().map(step).collect(),
+        balancer,
+        platform,
     }
 }
 

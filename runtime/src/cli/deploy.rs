@@ -186,9 +186,8 @@ impl Deploy {
 
     fn version(&self, configuration: &configuration::Configuration) -> Result<String, Problem> {
         let release = &configuration.contents.release;
-        if let Some(wrong) = self.version.as_deref().and_then(unusable) {
-            return Err(Problem::new(Reason::Usage, format!("`--version` {wrong}"))
-                .hint("write it like `--version 1.2.3`"));
+        if let Some(version) = &self.version {
+            usable(version, "`--version`")?;
         }
         if let (None, Some(version)) = (&self.version, &release.version)
             && let Some(wrong) = unusable(version)
@@ -230,6 +229,14 @@ impl Deploy {
         let read = std::io::stdin().read_line(&mut answer);
         read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
     }
+}
+
+/// Fails where a version cannot be one; `what` says where it stands.
+pub(super) fn usable(version: &str, what: &str) -> Result<(), Problem> {
+    unusable(version).map_or(Ok(()), |wrong| {
+        Err(Problem::new(Reason::Usage, format!("{what} {wrong}"))
+            .hint("write it like `--version 1.2.3`"))
+    })
 }
 
 /// What is wrong with a version: it is shown in lists, and becomes part of paths.

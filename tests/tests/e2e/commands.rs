@@ -7,10 +7,11 @@ use tests::{Fleet, Ran, World, process, wait};
 
 use crate::scene::{CANARY, LIMITS, THREE};
 
-const VERBS: [&[&str]; 27] = [
+const VERBS: [&[&str]; 28] = [
     &[],
     &["init"],
     &["validate"],
+    &["rehearse"],
     &["deploy"],
     &["status"],
     &["history"],

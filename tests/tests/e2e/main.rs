@@ -19,6 +19,7 @@ mod interrupted;
 mod locked;
 mod nginx;
 mod projects;
+mod rehearsal;
 mod resumed;
 mod rollback;
 mod scene;

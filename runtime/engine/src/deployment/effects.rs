@@ -63,10 +63,17 @@ impl Deployment {
         mode: Mode,
     ) -> Result<Done, Abandoned> {
         self.remember(&report);
-        let settled = match &intent.effect {
+        let changes = matches!(intent.effect, Some(Effect::Apply { .. }));
+        let before = changes.then(|| self.fleet.standings());
+        let mut settled = match &intent.effect {
             Some(effect) => self.follow(effect, &report, mode),
             None => Settled::nothing(),
         };
+        if let (Ok(_), Some(before)) = (&settled.result, before)
+            && let Err(failure) = self.fleet.judge(&report, &before)
+        {
+            settled.result = Err(failure);
+        }
         let outcome = Outcome {
             result: settled.result.clone(),
             report: Some(report),

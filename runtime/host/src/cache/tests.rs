@@ -8,6 +8,7 @@ use crate::{Host, HostOptions, Kind, testing::Guest};
 fn host(directory: &Path) -> Host {
     Host::new(HostOptions {
         cache_directory: Some(directory.to_owned()),
+        ..HostOptions::default()
     })
     .unwrap()
 }

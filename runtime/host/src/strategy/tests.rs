@@ -55,7 +55,7 @@ fn deployment() -> Deployment {
 async fn run(guest: Guest, operations: &mut Answering) -> Result<(), Failure> {
     let plugin = guest.load(false).await;
     let logs = Services::nothing().logs;
-    let mut strategy = StrategyPlugin::new(plugin, deployment(), json!({}), logs).unwrap();
+    let mut strategy = StrategyPlugin::new(plugin, &deployment(), &json!({}), logs).unwrap();
     strategy.run(operations).await
 }
 
@@ -120,7 +120,7 @@ async fn the_host_can_go_on_while_the_strategy_waits() {
     };
     let waited = Arc::new(Mutex::new(false));
     let logs = Services::nothing().logs;
-    let mut strategy = StrategyPlugin::new(plugin, deployment(), json!({}), logs)
+    let mut strategy = StrategyPlugin::new(plugin, &deployment(), &json!({}), logs)
         .unwrap()
         .with_limits(limits);
     strategy.run(&mut Slow(Arc::clone(&waited))).await.unwrap();
@@ -147,7 +147,7 @@ async fn a_strategy_that_never_ends_is_ended() {
     ] {
         let plugin = guest.load(false).await;
         let logs = Services::nothing().logs;
-        let mut strategy = StrategyPlugin::new(plugin, deployment(), json!({}), logs)
+        let mut strategy = StrategyPlugin::new(plugin, &deployment(), &json!({}), logs)
             .unwrap()
             .with_limits(limits);
         let failure = strategy.run(&mut Answering::default()).await.unwrap_err();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use conformance::{Answers, Candidate, Report, Verdict};
-use host::{Host, Kind, PluginSource};
+use host::{Host, Kind, Plugin, PluginSource};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -37,6 +37,9 @@ pub(crate) struct Test {
     /// With `--live`: a target that the server gets; two or more, in two groups, show most
     #[arg(long = "target", value_name = "NAME=HOST:PORT[:GROUP]")]
     target: Vec<String>,
+    /// For a strategy: how often it is rehearsed, in each of the kit's scenes
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    runs: u64,
     /// Write the report to a file, too, as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -53,7 +56,12 @@ impl Test {
         };
         let source = named(&self.plugin)?;
         let host = catalogue::host()?;
-        let report = site::block_on(self.examine(&host, source, settings, answers))??;
+        let (plugin, mut report) = site::block_on(self.examine(&host, source, settings, answers))??;
+        if let (Kind::Strategy, Some(settings)) = (plugin.kind(), report.settings.clone()) {
+            report
+                .cases
+                .extend(conformance::rehearsed(&plugin, &settings, self.runs));
+        }
         if let Some(path) = &self.junit {
             std::fs::write(path, conformance::junit(&report)).map_err(|error| {
                 let title = format!("{} could not be written", path.display());
@@ -77,7 +85,7 @@ impl Test {
         source: PluginSource,
         settings: Option<Value>,
         answers: Answers,
-    ) -> Result<Report, Problem> {
+    ) -> Result<(Plugin, Report), Problem> {
         let own = source.bundled;
         // In the kit's own world it may do all that it asks for.
         let source = PluginSource {
@@ -104,10 +112,10 @@ impl Test {
         })?;
         if self.live {
             let settings = settings.unwrap_or_else(|| json!({}));
-            let cases = live_test::run(plugin, settings, &self.target, own).await?;
+            let cases = live_test::run(plugin.clone(), settings, &self.target, own).await?;
             report.cases.extend(cases);
         }
-        Ok(report)
+        Ok((plugin, report))
     }
 
     /// What the file says, and over it what the command line says.

@@ -1,0 +1,172 @@
+//! `runtime rehearse`: runs a deployment against a model, over and over.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Instant,
+};
+
+use clap::Args;
+use configuration::Overrides;
+use engine::Observer;
+use rehearsal::{Plan, Summary};
+use serde_json::json;
+
+use crate::{
+    catalogue::{self, Catalogue},
+    cli::{Chosen, Format, Printing, deploy},
+    display, exit, fleet,
+    rehearsal::{Circumstances, Rehearsal, page, report},
+    report::{Problem, Reason},
+    site,
+    terminal::Terminal,
+};
+
+/// Room for instances of every other plugin while its settings are checked.
+const OTHERS: u32 = 2;
+
+#[derive(Debug, Args)]
+pub(crate) struct Rehearse {
+    #[command(flatten)]
+    chosen: Chosen,
+    #[command(flatten)]
+    pub(super) printing: Printing,
+    /// The version that would go out
+    #[arg(long, env = "RUNTIME_VERSION")]
+    version: Option<String>,
+    /// Another strategy than the configuration's
+    #[arg(long, value_name = "NAME")]
+    strategy: Option<String>,
+    /// Another value than the configuration's, as `deploy` takes it
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Only these targets, as `deploy` takes them
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    servers: Vec<String>,
+    /// How many runs; of a single one, all that happens is told
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    runs: u64,
+    /// The seed of the first run; each next one has the next
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// On how many threads; as many as there are processors where not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    jobs: Option<u32>,
+    /// Write the report to a file, too: one page for a browser, with nothing to load
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+impl Rehearse {
+    pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
+        let overrides = Overrides {
+            set: self.set.clone(),
+            strategy: self.strategy.clone(),
+        };
+        let configuration = site::configuration(&self.chosen, &overrides)?;
+        let bystanders = fleet::bystanders(&configuration, &self.servers)?;
+        let version = self.version(&configuration)?;
+        let jobs = self.jobs();
+        let plugins = u32::try_from(configuration.contents.uses().len()).unwrap_or(u32::MAX);
+        let host = catalogue::host_for((jobs + plugins).saturating_mul(OTHERS))?;
+        let folder = site::folder(&configuration);
+        let rehearsal = site::block_on(async {
+            let catalogue = Catalogue::load(&configuration, &folder, &host).await?;
+            Rehearsal::of(&configuration, &catalogue, &version, bystanders).await
+        })??;
+        let circumstances = Circumstances {
+            configuration: self.chosen.config.display().to_string(),
+            rate: configuration.contents.rehearsal.rate,
+            brief: Arc::clone(rehearsal.scene.brief()),
+        };
+        if self.runs == 1 && self.printing.format == Format::Human {
+            self.tell(&rehearsal, terminal);
+        }
+        let began = Instant::now();
+        let plan = Plan {
+            runs: self.runs,
+            seed: self.seed,
+            jobs: usize::try_from(jobs).unwrap_or(1),
+        };
+        let summary = rehearsal::rehearse(&rehearsal.scene, &rehearsal, plan);
+        match self.printing.format {
+            Format::Human => report(&summary, &circumstances, began.elapsed(), terminal),
+            Format::Json => terminal.line(&self.facts(&summary, &circumstances).to_string()),
+        }
+        if let Some(path) = &self.html {
+            write(path, &page(&summary, &circumstances))?;
+            if self.printing.format == Format::Human {
+                terminal.line(&format!("\nwrote {}", path.display()));
+            }
+        }
+        Ok(if summary.findings.is_empty() {
+            exit::DONE
+        } else {
+            exit::BROKEN
+        })
+    }
+
+    /// No artifact is looked for, so that any version will do.
+    fn version(&self, configuration: &configuration::Configuration) -> Result<String, Problem> {
+        let written = self
+            .version
+            .as_ref()
+            .or(configuration.contents.release.version.as_ref());
+        match written {
+            Some(version) => deploy::usable(version, "`--version`").map(|()| version.clone()),
+            None => Ok("next".to_owned()),
+        }
+    }
+
+    fn jobs(&self) -> u32 {
+        let processors = || thread::available_parallelism().ok()?.get().try_into().ok();
+        self.jobs.or_else(processors).unwrap_or(1)
+    }
+
+    /// Tells all that happens in a run.
+    fn tell(&self, rehearsal: &Rehearsal, terminal: &Terminal) {
+        let brief = rehearsal.scene.brief();
+        let story = Arc::new(display::Story::new(brief, *terminal));
+        let listener: Arc<dyn Observer> = story;
+        let run = rehearsal::repeat(&rehearsal.scene, rehearsal, self.seed, listener);
+        terminal.line("\nWhat went wrong in it:");
+        for fault in &run.faults {
+            terminal.line(&format!("  - {fault}"));
+        }
+        if run.faults.is_empty() {
+            terminal.line("  nothing");
+        }
+        terminal.line("");
+    }
+
+    fn facts(&self, summary: &Summary, circumstances: &Circumstances) -> serde_json::Value {
+        let mut facts = serde_json::to_value(summary).unwrap_or_default();
+        if let Some(facts) = facts.as_object_mut() {
+            // A thousand of them say less than the percentiles.
+            if self.runs > 1 {
+                facts.remove("samples");
+            }
+            facts.insert("application".into(), json!(circumstances.brief.application));
+            facts.insert("environment".into(), json!(circumstances.brief.environment));
+            facts.insert("strategy".into(), json!(circumstances.brief.strategy));
+            facts.insert("targets".into(), json!(circumstances.brief.targets.len()));
+            if let Some(rate) = circumstances.rate {
+                facts.insert("rate".into(), json!(rate));
+                let requests = |ms: rehearsal::Percentiles| circumstances.requests(ms, rate);
+                facts.insert("met-requests".into(), json!(requests(summary.met_ms)));
+                facts.insert("failed-requests".into(), json!(requests(summary.failed_ms)));
+            }
+        }
+        facts
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Problem> {
+    std::fs::write(path, text).map_err(|error| {
+        let title = format!("{} could not be written", path.display());
+        Problem::new(Reason::Usage, title)
+            .cause(error)
+            .hint("name a file in a folder that is there: `--html report.html`")
+    })
+}
