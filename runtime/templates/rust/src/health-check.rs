@@ -19,7 +19,11 @@ impl Plugin for PluginName {
     const SUMMARY: &'static str = "Asks each target whether it is well.";
 
     fn requests() -> Vec<Request> {
-        vec![read("http", "http://{target.address}", "to ask each target whether it is well")]
+        vec![read(
+            "http",
+            "http://{target.address}",
+            "to ask each target whether it is well",
+        )]
     }
 
     fn problems(&self) -> Vec<Problem> {
@@ -57,13 +61,19 @@ mod tests {
     fn status(answer: Result<http::Response>) -> String {
         let _fake = Fake::new().on_request(move |_| answer.clone());
         let plugin = PluginName { path: path() };
-        plugin.check(&target("web01", "web"), &release("2")).unwrap().status
+        plugin
+            .check(&target("web01", "web"), &release("2"))
+            .unwrap()
+            .status
     }
 
     #[test]
     fn the_status_decides() {
         assert_eq!(status(Ok(response(200, ""))), "healthy");
         assert_eq!(status(Ok(response(503, ""))), "unhealthy");
-        assert_eq!(status(Err(Failure::unavailable("nobody there"))), "unhealthy");
+        assert_eq!(
+            status(Err(Failure::unavailable("nobody there"))),
+            "unhealthy"
+        );
     }
 }

@@ -43,7 +43,12 @@ impl Plugin for PluginName {
 
 impl LoadBalancer for PluginName {
     fn traits(&self) -> Result<Vec<String>> {
-        let traits = ["shares", "drains", "reads-running-state", "weight-steps=10000"];
+        let traits = [
+            "shares",
+            "drains",
+            "reads-running-state",
+            "weight-steps=10000",
+        ];
         Ok(traits.map(str::to_owned).to_vec())
     }
 
@@ -66,11 +71,18 @@ impl LoadBalancer for PluginName {
 
     fn apply(&self, desired: &Desired) -> Result<()> {
         if let Some(route) = desired.routes.first() {
-            return Err(Failure::invalid(format!("there is no way to make the route `{}`", route.name)));
+            return Err(Failure::invalid(format!(
+                "there is no way to make the route `{}`",
+                route.name
+            )));
         }
         let mut servers = Vec::new();
         for pool in &desired.pools {
-            let ready = pool.members.iter().filter(|member| member.admission == "ready").count();
+            let ready = pool
+                .members
+                .iter()
+                .filter(|member| member.admission == "ready")
+                .count();
             for member in &pool.members {
                 let share = match member.admission.as_str() {
                     "ready" => pool.percent / ready as f64,
@@ -84,7 +96,10 @@ impl LoadBalancer for PluginName {
                 });
             }
         }
-        let state = State { revision: 0, servers };
+        let state = State {
+            revision: 0,
+            servers,
+        };
         let mut request = http::put(&self.api).json(&state)?;
         // Whoever changed it meanwhile is not overwritten.
         if let Some(expected) = &desired.expected {
@@ -107,14 +122,25 @@ mod tests {
     use super::*;
 
     fn plugin() -> PluginName {
-        PluginName { api: "https://lb.example.com/state".into() }
+        PluginName {
+            api: "https://lb.example.com/state".into(),
+        }
     }
 
     fn desired() -> Desired {
-        let member = |target| Member { target, admission: "ready".into() };
-        let members = targets(&[("web01", "web"), ("web02", "web")]).into_iter().map(member);
+        let member = |target| Member {
+            target,
+            admission: "ready".into(),
+        };
+        let members = targets(&[("web01", "web"), ("web02", "web")])
+            .into_iter()
+            .map(member);
         Desired {
-            pools: vec![Pool { group: "web".into(), percent: 100.0, members: members.collect() }],
+            pools: vec![Pool {
+                group: "web".into(),
+                percent: 100.0,
+                members: members.collect(),
+            }],
             routes: Vec::new(),
             expected: Some("7".into()),
             details: "{}".into(),
@@ -128,7 +154,10 @@ mod tests {
         ] }"#;
         let _fake = Fake::new().on_request(move |_| Ok(response(200, body)));
         let reading = plugin().read(&[]).unwrap();
-        assert_eq!((reading.members[0].percent, reading.revision.as_deref()), (25.0, Some("7")));
+        assert_eq!(
+            (reading.members[0].percent, reading.revision.as_deref()),
+            (25.0, Some("7"))
+        );
     }
 
     #[test]

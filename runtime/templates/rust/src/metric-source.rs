@@ -41,12 +41,18 @@ impl PluginName {
 impl MetricSource for PluginName {
     fn query(&self, expression: &str, window: Window) -> Result<Option<f64>> {
         // No data is no failure, and no zero either.
-        Ok(self.ask(expression, window, None)?.last().map(|(_, value)| *value))
+        Ok(self
+            .ask(expression, window, None)?
+            .last()
+            .map(|(_, value)| *value))
     }
 
     fn series(&self, expression: &str, window: Window, step: u64) -> Result<Vec<Sample>> {
         let values = self.ask(expression, window, Some(step))?;
-        Ok(values.into_iter().map(|(at, value)| Sample { at, value }).collect())
+        Ok(values
+            .into_iter()
+            .map(|(at, value)| Sample { at, value })
+            .collect())
     }
 }
 
@@ -58,17 +64,25 @@ mod tests {
 
     use super::*;
 
-    const WINDOW: Window = Window { start: 0, end: 60_000 };
+    const WINDOW: Window = Window {
+        start: 0,
+        end: 60_000,
+    };
 
     fn query(body: &'static str) -> Result<Option<f64>> {
         let _fake = Fake::new().on_request(move |_| Ok(response(200, body)));
-        let plugin = PluginName { url: "https://example.com".into() };
+        let plugin = PluginName {
+            url: "https://example.com".into(),
+        };
         plugin.query("errors", WINDOW)
     }
 
     #[test]
     fn the_last_number_counts() {
-        assert_eq!(query(r#"{ "values": [[0, 1.0], [10, 2.5]] }"#).unwrap(), Some(2.5));
+        assert_eq!(
+            query(r#"{ "values": [[0, 1.0], [10, 2.5]] }"#).unwrap(),
+            Some(2.5)
+        );
         assert_eq!(query(r#"{ "values": [] }"#).unwrap(), None);
     }
 

@@ -28,7 +28,10 @@ impl Plugin for PluginName {
 
 impl Notifier for PluginName {
     fn notify(&self, event: &Event) -> Result<()> {
-        let text = format!("{} {}: {}", event.application, event.release.version, event.message);
+        let text = format!(
+            "{} {}: {}",
+            event.application, event.release.version, event.message
+        );
         http::post(&self.url)
             // A repetition of the same call has the same id, so that nobody is told twice.
             .header("idempotency-key", call::id())

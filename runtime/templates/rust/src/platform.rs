@@ -21,8 +21,16 @@ impl Plugin for PluginName {
 
     fn requests() -> Vec<Request> {
         vec![
-            read("files", "read:{root}", "to see which releases are there, and which one runs"),
-            change("files", "write:{root}", "to put releases there, switch and remove them"),
+            read(
+                "files",
+                "read:{root}",
+                "to see which releases are there, and which one runs",
+            ),
+            change(
+                "files",
+                "write:{root}",
+                "to put releases there, switch and remove them",
+            ),
         ]
     }
 
@@ -88,7 +96,9 @@ mod tests {
     #[test]
     fn a_release_is_installed_switched_and_removed() {
         let _fake = Fake::new();
-        let plugin = PluginName { root: "/srv/{target}".into() };
+        let plugin = PluginName {
+            root: "/srv/{target}".into(),
+        };
         let target = target("web01", "web");
         assert_eq!(plugin.active(&target).unwrap(), None);
         for id in ["1", "2"] {

@@ -48,7 +48,9 @@ mod tests {
     use super::*;
 
     fn plugin() -> PluginName {
-        PluginName { url: "https://example.com/v1/".into() }
+        PluginName {
+            url: "https://example.com/v1/".into(),
+        }
     }
 
     #[test]

@@ -57,7 +57,9 @@ mod tests {
     use super::*;
 
     fn plugin() -> PluginName {
-        PluginName { url: "https://example.com/tickets".into() }
+        PluginName {
+            url: "https://example.com/tickets".into(),
+        }
     }
 
     #[test]
@@ -66,7 +68,10 @@ mod tests {
         let occasion = occasion("before-deploy", &[("web01", "web")]);
         let outcome = Step::run(&plugin(), &occasion).unwrap();
         plugin().undo(&occasion, &outcome).unwrap();
-        let calls = ["POST https://example.com/tickets", "DELETE https://example.com/tickets/C-1"];
+        let calls = [
+            "POST https://example.com/tickets",
+            "DELETE https://example.com/tickets/C-1",
+        ];
         assert_eq!(fake.calls(), calls);
     }
 

@@ -30,7 +30,9 @@ impl Strategy for PluginName {
             if last || fleet.soak(self.pause, done, &[])? {
                 return Ok(());
             }
-            Err(Failure::breached("the analysis could not tell whether the target is well"))
+            Err(Failure::breached(
+                "the analysis could not tell whether the target is well",
+            ))
         })?;
         fleet.serve()
     }
@@ -49,7 +51,11 @@ mod tests {
     #[test]
     fn one_after_the_other() {
         let fake = Fake::new().traffic(&[("web", 100.0)]);
-        PluginName { pause: Duration::from_mins(1) }.run(&deployment(&TWO)).unwrap();
+        PluginName {
+            pause: Duration::from_mins(1),
+        }
+        .run(&deployment(&TWO))
+        .unwrap();
         let calls = fake.calls();
         let place = |call: &str| calls.iter().position(|each| each == call);
         assert!(place("restore web01") < place("wait 1m"), "{calls:?}");
@@ -59,9 +65,18 @@ mod tests {
     #[test]
     fn one_that_is_not_well_ends_it() {
         let failure = Failure::unhealthy("no");
-        let fake = Fake::new().traffic(&[("web", 100.0)]).fails("await-healthy web01", failure);
-        let plugin = PluginName { pause: Duration::default() };
+        let fake = Fake::new()
+            .traffic(&[("web", 100.0)])
+            .fails("await-healthy web01", failure);
+        let plugin = PluginName {
+            pause: Duration::default(),
+        };
         plugin.run(&deployment(&TWO)).unwrap_err();
-        assert!(!fake.calls().iter().any(|call| call.contains("activate web02")));
+        assert!(
+            !fake
+                .calls()
+                .iter()
+                .any(|call| call.contains("activate web02"))
+        );
     }
 }
