@@ -21,8 +21,11 @@ const GROUP: &str = "rehearsal";
 /// The seed of the first run: the same in each test, so that what was found is found again.
 const SEED: u64 = 1;
 
-/// Targets in each group that a strategy names, and in the one that none names.
-const MEMBERS: usize = 2;
+/// Targets in a group that is one of several which a strategy names, or that it names alone, and in
+/// the one that it names not: enough to lose one.
+const ONE_OF_SEVERAL: usize = 2;
+const ALONE: usize = 1;
+const REST: usize = 3;
 
 /// What the model's load balancer can do.
 const TRAITS: [&str; 4] = ["shares", "drains", "counts-active", "weight-steps=10000"];
@@ -113,19 +116,27 @@ impl Actor<'_> {
     /// A fleet with the groups that the strategy asks for.
     fn fleet(&self) -> Vec<Target> {
         let asked = &self.plugin.description().details["groups"];
-        let mut groups = self.groups(&asked["setting"]);
-        groups.retain(|group| asked["unless"] != group.as_str());
-        if groups.is_empty() || asked["targets"] != "only" {
-            groups.push("rest".to_owned());
-        }
-        let each = |(place, group): (usize, &String)| {
-            let member = move |number: usize| {
-                let address = format!("192.0.2.{}:8080", place * MEMBERS + number + 1);
-                subject::target(&format!("{group}{number}"), &address, group)
-            };
-            (0..MEMBERS).map(member).collect::<Vec<_>>()
+        let mut named = self.groups(&asked["setting"]);
+        named.retain(|group| asked["unless"] != group.as_str());
+        let size = if named.len() == 1 {
+            ALONE
+        } else {
+            ONE_OF_SEVERAL
         };
-        groups.iter().enumerate().flat_map(each).collect()
+        let only = asked["targets"] == "only" && !named.is_empty();
+        let mut groups: Vec<(String, usize)> =
+            named.into_iter().map(|group| (group, size)).collect();
+        if !only {
+            groups.push(("rest".to_owned(), REST));
+        }
+        let names = groups
+            .iter()
+            .flat_map(|(group, size)| (1..=*size).map(move |number| (group, number)));
+        let target = |(place, (group, number)): (usize, (&String, usize))| {
+            let address = format!("192.0.2.{}:8080", place + 1);
+            subject::target(&format!("{group}{number}"), &address, group)
+        };
+        names.enumerate().map(target).collect()
     }
 
     fn brief(&self) -> Brief {

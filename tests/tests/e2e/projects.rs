@@ -78,6 +78,9 @@ fn surroundings(path: &Path) -> Vec<(&'static str, String)> {
         let folder = env::var(name).unwrap_or_else(|_| home.join(usual).display().to_string());
         all.push((name, folder));
     }
+    // The compiler that builds the tests has the target, too.
+    let given = ["CARGO", "RUSTUP_TOOLCHAIN"].into_iter();
+    all.extend(given.filter_map(|name| Some((name, env::var(name).ok()?))));
     all
 }
 
