@@ -5,7 +5,7 @@ use std::{env, sync::Arc};
 
 use async_trait::async_trait;
 use conformance::Case;
-use engine::{Code, Failure};
+use engine::{Code, Failure, Target};
 use host::{Assignment, LoadBalancer, Plugin, Secrets, Services, Worker};
 use machines::Local;
 use serde_json::Value;
@@ -29,12 +29,9 @@ impl Secrets for Environment {
 pub(crate) async fn run(
     plugin: Plugin,
     settings: Value,
-    targets: &[String],
+    targets: &[Target],
     own: bool,
 ) -> Result<Vec<Case>, Problem> {
-    let targets = conformance::targets(targets).map_err(|what| {
-        Problem::new(Reason::Usage, what).hint("write `--target web01=127.0.0.1:8080:blue`")
-    })?;
     let here = env::current_dir().map_err(|error| {
         Problem::new(Reason::Refused, "there is no working directory").cause(error)
     })?;
@@ -50,5 +47,5 @@ pub(crate) async fn run(
     };
     let balancer = LoadBalancer::new(Worker::new(plugin, assignment, services))
         .map_err(|error| Problem::new(Reason::Bug, error.to_string()))?;
-    Ok(conformance::live(&balancer, &targets).await)
+    Ok(conformance::live(&balancer, targets).await)
 }

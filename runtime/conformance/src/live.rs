@@ -137,18 +137,25 @@ impl Server<'_> {
         }
     }
 
-    /// The error is why it could not be tried.
+    /// Changes with a revision that another change has overtaken. The error is why it could not
+    /// be tried.
     async fn conflict(&self, traffic: &Traffic) -> Result<Vec<String>, String> {
-        let now = self.read().await?.revision;
-        let now = now.ok_or("the server counts no revisions")?;
+        let no_revisions = "the server counts no revisions";
+        let stale = self.read().await?.revision.ok_or(no_revisions)?;
+        self.shows(&subject::traffic(self.targets, SECOND_GROUP), None)
+            .await?;
+        self.shows(traffic, None).await?;
+        let now = self.read().await?.revision.ok_or(no_revisions)?;
+        if now == stale {
+            return Err("these targets are too few for the revision to change".to_owned());
+        }
         let context = context("apply");
         let applied = self
             .balancer
-            .apply(traffic, self.targets, Some("0-no-such"), &context);
+            .apply(traffic, self.targets, Some(&stale), &context);
         Ok(match applied.await {
             Err(failure) if failure.code.as_str() == "conflict" => {
-                let after = self.read().await?.revision;
-                match after == Some(now) {
+                match self.read().await?.revision == Some(now) {
                     true => Vec::new(),
                     false => vec!["it failed, and changed something all the same".to_owned()],
                 }

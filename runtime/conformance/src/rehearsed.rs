@@ -30,12 +30,18 @@ const REST: usize = 3;
 /// What the model's load balancer can do.
 const TRAITS: [&str; 4] = ["shares", "drains", "counts-active", "weight-steps=10000"];
 
-/// Tries a strategy with these settings in so many runs of each scene. Takes as many threads as
-/// there are; must not be called from one that others wait on.
-pub fn rehearsed(plugin: &Plugin, settings: &Value, runs: u64) -> Vec<Case> {
+/// Tries a strategy with these settings in so many runs of each scene, over these targets; where
+/// none are given, over some in the groups that it asks for. Takes as many threads as there are;
+/// must not be called from one that others wait on.
+pub fn rehearsed(plugin: &Plugin, settings: &Value, targets: Vec<Target>, runs: u64) -> Vec<Case> {
     let mut cases = Cases::default();
     let actor = Actor { plugin, settings };
-    let brief = Arc::new(actor.brief());
+    let targets = if targets.is_empty() {
+        actor.fleet()
+    } else {
+        targets
+    };
+    let brief = Arc::new(actor.brief(targets));
     let targets = brief.targets.len();
     let jobs = thread::available_parallelism().map_or(1, NonZero::get);
     let plan = |runs| Plan {
@@ -139,7 +145,7 @@ impl Actor<'_> {
         names.enumerate().map(target).collect()
     }
 
-    fn brief(&self) -> Brief {
+    fn brief(&self, targets: Vec<Target>) -> Brief {
         let details = &self.plugin.description().details;
         let idle = self.groups(&details["idle-groups"]);
         Brief {
@@ -149,7 +155,7 @@ impl Actor<'_> {
             purpose: Purpose::Deploy,
             release: subject::new(),
             previous: Some(subject::old()),
-            targets: self.fleet(),
+            targets,
             bystanders: BTreeSet::new(),
             strategy: self.plugin.name().to_owned(),
             settings: self.settings.clone(),

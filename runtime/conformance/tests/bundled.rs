@@ -70,7 +70,7 @@ async fn examined(host: &Host, bundled: &bundle::Bundled, settings: Value) -> Re
     let mut report = examine(&candidate).await.unwrap();
     if candidate.plugin.kind() == Kind::Strategy {
         let (plugin, settings) = (candidate.plugin, report.settings.clone().unwrap());
-        let trying = move || rehearsed(&plugin, &settings, RUNS);
+        let trying = move || rehearsed(&plugin, &settings, Vec::new(), RUNS);
         report
             .cases
             .extend(tokio::task::spawn_blocking(trying).await.unwrap());

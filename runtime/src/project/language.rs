@@ -152,6 +152,7 @@ fn javascript(kind: Kind) -> Option<Vec<File>> {
         File::new(".gitignore", template!("javascript/gitignore")),
         File::new("package.json", template!("javascript/package.json")),
         File::new("host.js", template!("javascript/host.js")),
+        File::new("utf8.js", template!("javascript/utf8.js")),
     ];
     files.extend(
         names

@@ -2,6 +2,7 @@
 
 import { send as sendRequest } from 'deploy:plugin/http@0.1.0';
 import * as logic from './logic.js';
+import * as utf8 from './utf8.js';
 
 export const manifest = {
   describe() {
@@ -42,7 +43,7 @@ export function send(method, url, body, headers = []) {
       method,
       url,
       headers: [...headers, ...json],
-      body: new TextEncoder().encode(content),
+      body: utf8.encode(content),
       timeout: undefined,
       signing: undefined,
       options: [],
@@ -68,7 +69,7 @@ export function read(parse, response) {
     throw failure('rejected', 'the answer is longer than the host lets through');
   }
   try {
-    return parse(JSON.parse(new TextDecoder().decode(new Uint8Array(response.body))));
+    return parse(JSON.parse(utf8.decode(response.body)));
   } catch (error) {
     throw failure('rejected', `not the answer that was expected: ${error.message}`);
   }

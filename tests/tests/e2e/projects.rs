@@ -241,6 +241,40 @@ fn what_is_wrong_with_a_plugin_is_told() {
 }
 
 #[test]
+fn a_mistake_of_a_strategy_is_found_by_the_rule_that_it_breaks() {
+    let world = World::new();
+    let plugin = guest::build("wayward", include_str!("../guests/wayward.rs"));
+    let plugin = plugin.display().to_string();
+    let tried = |mistake: &str| {
+        let set = format!("mistake={mistake}");
+        let mut arguments = vec!["plugin", "test", &plugin, "--set", &set, "--runs", "60"];
+        for target in [
+            "one=192.0.2.1:80:canary",
+            "two=192.0.2.2:80:stable",
+            "three=192.0.2.3:80:stable",
+            "four=192.0.2.4:80:stable",
+        ] {
+            arguments.extend(["--target", target]);
+        }
+        world.run(&arguments)
+    };
+    for (mistake, rule) in [
+        ("skips-health", "unproven"),
+        ("splits-first", "unproven"),
+        ("forgets-group", "incomplete"),
+        ("undoes-by-hand", "failure-ignored"),
+        ("never-ends", "never-ends"),
+        ("asks-the-clock", "branches-on-the-clock"),
+    ] {
+        let ran = tried(mistake).expect(9).says(&format!("{rule}: "));
+        println!(
+            "{mistake}: {}",
+            ran.stdout.lines().last().unwrap_or_default()
+        );
+    }
+}
+
+#[test]
 fn a_driver_is_tried_on_its_real_server() {
     let world = World::new();
     let listen = world.at(8088);

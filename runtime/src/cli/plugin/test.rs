@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use conformance::{Answers, Candidate, Report, Verdict};
+use engine::Target;
 use host::{Host, Kind, Plugin, PluginSource};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -34,7 +35,8 @@ pub(crate) struct Test {
     /// For a load balancer's driver: try it on the real server of its settings, and change that
     #[arg(long, requires = "target")]
     live: bool,
-    /// With `--live`: a target that the server gets; two or more, in two groups, show most
+    /// A target that the server gets with `--live`, where two or more in two groups show most; or
+    /// one of those that a strategy is rehearsed with, in place of the kit's own
     #[arg(long = "target", value_name = "NAME=HOST:PORT[:GROUP]")]
     target: Vec<String>,
     /// For a strategy: how often it is rehearsed, in each of the kit's scenes
@@ -54,9 +56,13 @@ impl Test {
             Some(path) => read::<Answers>(path)?,
             None => Answers::default(),
         };
+        let targets = conformance::targets(&self.target).map_err(|what| {
+            Problem::new(Reason::Usage, what).hint("write `--target web01=127.0.0.1:8080:blue`")
+        })?;
         let source = named(&self.plugin)?;
         let host = catalogue::host()?;
-        let (plugin, mut report) = site::block_on(self.examine(&host, source, settings, answers))??;
+        let (plugin, mut report) =
+            site::block_on(self.examine(&host, source, settings, answers, &targets))??;
         if let (Kind::Strategy, Some(settings)) = (plugin.kind(), report.settings.clone()) {
             report
                 .cases
@@ -85,6 +91,7 @@ impl Test {
         source: PluginSource,
         settings: Option<Value>,
         answers: Answers,
+        targets: &[Target],
     ) -> Result<(Plugin, Report), Problem> {
         let own = source.bundled;
         // In the kit's own world it may do all that it asks for.
@@ -112,7 +119,7 @@ impl Test {
         })?;
         if self.live {
             let settings = settings.unwrap_or_else(|| json!({}));
-            let cases = live_test::run(plugin.clone(), settings, &self.target, own).await?;
+            let cases = live_test::run(plugin.clone(), settings, targets, own).await?;
             report.cases.extend(cases);
         }
         Ok((plugin, report))

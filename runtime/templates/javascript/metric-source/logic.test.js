@@ -9,6 +9,6 @@ test('nonsense is refused', () => {
 });
 
 test('an answer is read', () => {
-  assert.deepEqual(logic.values({ values: [[10, 2.5]] }), [{ at: 10n, value: 2.5 }]);
+  assert.deepEqual(logic.values({ values: [[10, 2.5]] }), [{ at: 10, value: 2.5 }]);
   assert.throws(() => logic.values({}));
 });
