@@ -124,10 +124,11 @@ impl World {
     pub(crate) fn used(&self) -> BTreeMap<Part, u32> {
         let mut used = self.other.used();
         // HTTP to the machine itself goes by one of its sockets.
-        if self.audit.has("http") && !self.audit.has("sockets") {
-            if let Some(count) = used.remove(&Part::Sockets) {
-                *used.entry(Part::Http).or_default() += count;
-            }
+        if self.audit.has("http")
+            && !self.audit.has("sockets")
+            && let Some(count) = used.remove(&Part::Sockets)
+        {
+            *used.entry(Part::Http).or_default() += count;
         }
         used
     }

@@ -4,7 +4,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use tests::{
@@ -331,4 +331,17 @@ fn a_project_is_not_written_over_anything() {
         .run(&["plugin", "build", "output"])
         .expect(2)
         .says("no project");
+
+    // What is missing is said, with what to type.
+    for (language, name, install) in [
+        ("python", "snake", "pip install"),
+        ("javascript", "script", "npm install"),
+    ] {
+        let new = ["plugin", "new", "notifier", name, "--language", language];
+        let _ = world.run(&new).expect(0);
+        let _ = world
+            .run(&["plugin", "build", name])
+            .expect(4)
+            .says(install);
+    }
 }

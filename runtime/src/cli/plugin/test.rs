@@ -64,9 +64,8 @@ impl Test {
         let (plugin, mut report) =
             site::block_on(self.examine(&host, source, settings, answers, &targets))??;
         if let (Kind::Strategy, Some(settings)) = (plugin.kind(), report.settings.clone()) {
-            report
-                .cases
-                .extend(conformance::rehearsed(&plugin, &settings, self.runs));
+            let cases = conformance::rehearsed(&plugin, &settings, targets, self.runs);
+            report.cases.extend(cases);
         }
         if let Some(path) = &self.junit {
             std::fs::write(path, conformance::junit(&report)).map_err(|error| {

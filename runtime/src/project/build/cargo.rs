@@ -64,7 +64,7 @@ fn module(folder: &Path) -> Result<(String, PathBuf), Problem> {
     // The last one is the project's own: what it depends on comes before.
     messages
         .filter_map(|message| left(&message))
-        .last()
+        .next_back()
         .ok_or_else(|| {
             Problem::new(Reason::Refused, "cargo built no WebAssembly module")
                 .hint("Cargo.toml needs `[lib] crate-type = [\"cdylib\"]`")
@@ -78,11 +78,11 @@ fn left(message: &Value) -> Option<(String, PathBuf)> {
     if !kinds.iter().any(|kind| kind == "cdylib") {
         return None;
     }
-    let file = message["filenames"]
+    let mut files = message["filenames"]
         .as_array()?
         .iter()
         .filter_map(Value::as_str);
-    let module = file.filter(|file| file.ends_with(".wasm")).last()?;
+    let module = files.rfind(|file| file.ends_with(".wasm"))?;
     // `path+file:///srv/pager#0.1.0`, or `…#pager@0.1.0`.
     let id = message["package_id"].as_str()?;
     let (place, name) = id.rsplit_once('#')?;
