@@ -137,13 +137,13 @@ impl Server<'_> {
         }
     }
 
-    /// Changes with a revision that another change has overtaken. The error is why it could not
-    /// be tried.
+    /// Asks for another change with a revision that one has overtaken: the same change once more
+    /// would be a repetition, and none of these. The error is why it could not be tried.
     async fn conflict(&self, traffic: &Traffic) -> Result<Vec<String>, String> {
         let no_revisions = "the server counts no revisions";
+        let other = subject::traffic(self.targets, SECOND_GROUP);
         let stale = self.read().await?.revision.ok_or(no_revisions)?;
-        self.shows(&subject::traffic(self.targets, SECOND_GROUP), None)
-            .await?;
+        self.shows(&other, None).await?;
         self.shows(traffic, None).await?;
         let now = self.read().await?.revision.ok_or(no_revisions)?;
         if now == stale {
@@ -152,7 +152,7 @@ impl Server<'_> {
         let context = context("apply");
         let applied = self
             .balancer
-            .apply(traffic, self.targets, Some(&stale), &context);
+            .apply(&other, self.targets, Some(&stale), &context);
         Ok(match applied.await {
             Err(failure) if failure.code.as_str() == "conflict" => {
                 match self.read().await?.revision == Some(now) {
