@@ -3,28 +3,55 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use async_trait::async_trait;
 use engine::{
-    Call, Effect, Executor, Failure, Intent, Journal, JournalError, Outcome, Report, Timestamp,
-    World,
+    Call, Effect, Executor, Failure, Intent, Journal, JournalError, Origin, Outcome, Report,
+    Timestamp, World,
 };
 use rustix::process::{Signal, getpid, kill_process};
 use serde_json::Value;
 
-/// At which point the process ends, counted from 1; nowhere where it is not set.
+/// At which point the process ends, counted from 1, or with `undo:` before it from where the
+/// deployment turns back; nowhere where it is not set.
 const POINT: &str = "RUNTIME_CRASH_AT";
+/// Before a number of [`POINT`].
+const UNDO: &str = "undo:";
 
 /// Counts the points that are passed.
 struct Points {
+    counting: AtomicBool,
     passed: AtomicU64,
     last: u64,
 }
 
 impl Points {
+    /// Those of a value of [`POINT`].
+    fn of(value: &str) -> Option<Self> {
+        let (counting, last) = match value.strip_prefix(UNDO) {
+            Some(last) => (false, last),
+            None => (true, value),
+        };
+        Some(Self {
+            counting: AtomicBool::new(counting),
+            passed: AtomicU64::new(0),
+            last: last.parse().ok()?,
+        })
+    }
+
+    /// Counts from here on where this belongs to a way back.
+    fn follow(&self, intent: &Intent) {
+        if matches!(intent.origin, Origin::Turn(_) | Origin::Undo(_)) {
+            self.counting.store(true, Ordering::SeqCst);
+        }
+    }
+
     fn pass(&self) {
+        if !self.counting.load(Ordering::SeqCst) {
+            return;
+        }
         if self.passed.fetch_add(1, Ordering::SeqCst) + 1 == self.last {
             let _dead = kill_process(getpid(), Signal::KILL);
             // The signal may take a moment, in which nothing further happens.
@@ -39,12 +66,11 @@ pub(crate) fn with_points(
     executor: Box<dyn Executor>,
     journal: Box<dyn Journal>,
 ) -> (Box<dyn Executor>, Box<dyn Journal>) {
-    let last = std::env::var(POINT).ok();
-    let Some(last) = last.and_then(|point| point.parse().ok()) else {
+    let value = std::env::var(POINT).ok();
+    let Some(points) = value.and_then(|value| Points::of(&value)) else {
         return (executor, journal);
     };
-    let passed = AtomicU64::new(0);
-    let points = Arc::new(Points { passed, last });
+    let points = Arc::new(points);
     let acts = Pointed {
         inner: executor,
         points: points.clone(),
@@ -85,6 +111,7 @@ impl Executor for Pointed<Box<dyn Executor>> {
 #[async_trait]
 impl Journal for Pointed<Box<dyn Journal>> {
     async fn begin(&mut self, intent: &Intent) -> Result<(), JournalError> {
+        self.points.follow(intent);
         self.points.pass();
         let result = self.inner.begin(intent).await;
         self.points.pass();
@@ -99,6 +126,7 @@ impl Journal for Pointed<Box<dyn Journal>> {
     }
 
     async fn note(&mut self, intent: &Intent, outcome: &Outcome) -> Result<(), JournalError> {
+        self.points.follow(intent);
         self.points.pass();
         let result = self.inner.note(intent, outcome).await;
         self.points.pass();

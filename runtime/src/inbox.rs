@@ -15,7 +15,10 @@ use tokio::{
 };
 
 pub(crate) use self::said::{Heard, Said, put};
-use crate::{interrupt::Interrupt, system};
+use crate::{
+    interrupt::Interrupt,
+    system::{self, Clock},
+};
 
 /// Before the store is asked again where it did not answer.
 const RETRY: Duration = Duration::from_secs(1);
@@ -25,6 +28,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What was said so far.
 pub(crate) struct Inbox {
     interrupt: Arc<Interrupt>,
+    clock: Clock,
     said: watch::Sender<Said>,
     spent: mpsc::UnboundedSender<u64>,
 }
@@ -62,6 +66,7 @@ impl Inbox {
         let (spent, spending) = mpsc::unbounded_channel();
         let inbox = Arc::new(Self {
             interrupt,
+            clock: Clock::start(),
             said: watch::Sender::default(),
             spent,
         });
@@ -74,6 +79,12 @@ impl Inbox {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(follow(inbox.clone(), place, news, spending, stopped));
         Ok((inbox, Following { stop, task }))
+    }
+
+    /// The time as waits have it: a clock that is put forward ends none of them, and one that is
+    /// put back makes none longer.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Ends once somebody asked to end the deployment, with the failure that a call under way
@@ -90,13 +101,13 @@ impl Inbox {
     ) -> Report {
         let mut news = self.said.subscribe();
         loop {
-            let next = match look(&news.borrow_and_update(), system::now()) {
+            let next = match look(&news.borrow_and_update(), self.now()) {
                 Look::Over(report) => return *report,
                 Look::Until(next) => next,
             };
             let time = async {
                 match next {
-                    Some(at) => sleep(Duration::from_millis(at.since_ms(system::now()))).await,
+                    Some(at) => sleep(Duration::from_millis(at.since_ms(self.now()))).await,
                     None => std::future::pending().await,
                 }
             };

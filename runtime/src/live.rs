@@ -28,7 +28,7 @@ pub(crate) use self::{
 };
 use machines::Fence;
 
-use crate::{inbox::Inbox, release::Artifacts, system, tenure::Tenure};
+use crate::{inbox::Inbox, release::Artifacts, tenure::Tenure};
 
 /// The longest that one call of a platform may take: uploads over slow lines.
 const PLATFORM_CALL: Duration = Duration::from_secs(15 * 60);
@@ -140,7 +140,7 @@ impl Executor for Live {
 
     async fn execute(&mut self, effect: &Effect, call: &Call) -> Report {
         // A process that was stopped for long wakes up wherever it was, also here.
-        if let Err(failure) = self.tenure.holds(system::now()) {
+        if let Err(failure) = self.tenure.held().await {
             return Report::failed(failure);
         }
         match effect {
@@ -207,7 +207,7 @@ impl Executor for Live {
     }
 
     fn now(&self) -> Timestamp {
-        system::now()
+        self.inbox.now()
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the program asks the operating system about itself: the time, the user, the host.
 
-use std::{path::PathBuf, time::SystemTime};
+use std::{
+    path::PathBuf,
+    time::{Instant, SystemTime},
+};
 
 use engine::Timestamp;
 
@@ -10,6 +13,30 @@ pub(crate) fn now() -> Timestamp {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Time that goes by evenly from its start on, whatever is done to the machine's clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    started: Timestamp,
+    at: Instant,
+}
+
+impl Clock {
+    /// One that starts with the time now.
+    pub(crate) fn start() -> Self {
+        Self {
+            started: now(),
+            at: Instant::now(),
+        }
+    }
+
+    /// The time now by it.
+    pub(crate) fn now(&self) -> Timestamp {
+        let passed = self.at.elapsed().as_millis();
+        self.started
+            .after_ms(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
 }
 
 /// `2026-11-21T08:00:00.123Z`.

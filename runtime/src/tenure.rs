@@ -1,17 +1,15 @@
 //! How long this process may act: its lease, renewed for as long as the deployment runs, and
 //! what stops once it ran out.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use engine::{Code, Failure, Timestamp};
 use store::{Lease, LeaseError, Store};
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 
 use crate::{interrupt::Interrupt, serve::Metrics, system};
 
@@ -22,6 +20,8 @@ pub(crate) const LEASE: Duration = Duration::from_secs(15);
 const RENEWALS: u32 = 3;
 /// The longest time before the next try where the store did not answer.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long it may take to learn whose a lease is that seems to have run out.
+const WORD: Duration = Duration::from_secs(5);
 
 /// A length as the store has it.
 pub(crate) fn milliseconds(length: Duration) -> u64 {
@@ -35,24 +35,39 @@ pub(crate) fn renewal(length: Duration) -> Duration {
 
 /// Until when this process may act.
 pub(crate) struct Tenure {
-    until: AtomicU64,
+    until: watch::Sender<Timestamp>,
+    /// That it is to be renewed at once.
+    wanted: Notify,
 }
 
 impl Tenure {
     fn new(lease: &Lease) -> Arc<Self> {
         Arc::new(Self {
-            until: AtomicU64::new(lease.until.0),
+            until: watch::Sender::new(lease.until),
+            wanted: Notify::new(),
         })
     }
 
     /// Fails where the lease ran out without being renewed: then somebody else may act. Holds
     /// again once it was renewed.
     pub(crate) fn holds(&self, now: Timestamp) -> Result<(), Failure> {
-        if now.0 < self.until.load(Ordering::Acquire) {
+        if now < *self.until.borrow() {
             return Ok(());
         }
         let text = "the lease ran out before it could be renewed: another process may act now";
         Err(Failure::new(Code::Conflict, text))
+    }
+
+    /// The same, once it was asked for again where it seems to have run out: after a clock that
+    /// stepped, or a machine that slept, it may still be nobody else's.
+    pub(crate) async fn held(&self) -> Result<(), Failure> {
+        let mut until = self.until.subscribe();
+        if self.holds(system::now()).is_err() {
+            self.wanted.notify_one();
+            // What comes is held against the time below; where nothing comes, nothing holds.
+            let _word = timeout(WORD, until.changed()).await;
+        }
+        self.holds(system::now())
     }
 }
 
@@ -114,7 +129,10 @@ impl Renewing {
         let regular = renewal(self.length);
         let mut pause = regular;
         loop {
-            sleep(pause).await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.tenure.wanted.notified() => {}
+            }
             let renewed = self
                 .store
                 .renew(&self.lease, milliseconds(self.length), system::now())
@@ -124,11 +142,11 @@ impl Renewing {
             }
             match renewed {
                 Ok(renewed) => {
-                    self.tenure.until.store(renewed.until.0, Ordering::Release);
+                    self.tenure.until.send_replace(renewed.until);
                     (self.lease, pause) = (renewed, regular);
                 }
                 Err(LeaseError::Lost { holder, .. }) => {
-                    self.tenure.until.store(0, Ordering::Release);
+                    self.tenure.until.send_replace(Timestamp(0));
                     self.interrupt.ask(&holder, "the lease was taken");
                     return;
                 }

@@ -11,6 +11,7 @@
 
 pub mod address;
 pub mod artifact;
+pub mod between;
 pub mod browser;
 pub mod fleet;
 pub mod guest;
@@ -25,8 +26,10 @@ pub mod sink;
 pub mod sshd;
 pub mod tools;
 pub mod wait;
+pub mod wire;
 pub mod world;
 
+pub use between::{Between, Mishap};
 pub use browser::Picture;
 pub use fleet::{Fleet, Member};
 pub use load::{Counted, Load, Mix};
@@ -36,4 +39,5 @@ pub use process::Server;
 pub use ran::{Ran, Running};
 pub use sink::Sink;
 pub use sshd::Hosts;
+pub use wire::Wire;
 pub use world::World;

@@ -67,7 +67,12 @@ impl Postgres {
 
     /// The address of its database.
     pub fn url(&self) -> String {
-        format!("postgres://anna@127.0.0.1:{}/postgres", self.port)
+        format!("postgres://anna@{}/postgres", self.address())
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Runs a statement, as its owner would by hand; gives back the first value.

@@ -63,24 +63,24 @@ async fn examined(host: &Host, bundled: &bundle::Bundled, settings: Value) -> Re
         bundled: true,
     };
     let candidate = Candidate {
-        plugin: host.load(source).await.unwrap(),
+        plugin: host.load(source).await.expect("it loads"),
         settings: Some(settings).filter(|settings| !settings.is_null()),
         answers: Answers::default(),
     };
-    let mut report = examine(&candidate).await.unwrap();
+    let mut report = examine(&candidate).await.expect("there is room");
     if candidate.plugin.kind() == Kind::Strategy {
-        let (plugin, settings) = (candidate.plugin, report.settings.clone().unwrap());
+        let (plugin, settings) = (candidate.plugin, report.settings.clone().expect("settings"));
         let trying = move || rehearsed(&plugin, &settings, Vec::new(), RUNS);
         report
             .cases
-            .extend(tokio::task::spawn_blocking(trying).await.unwrap());
+            .extend(tokio::task::spawn_blocking(trying).await.expect("it ends"));
     }
     report
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_plugin_that_comes_with_the_program_passes() {
-    let host = Host::new(HostOptions::default()).unwrap();
+    let host = Host::new(HostOptions::default()).expect("the engine starts");
     let mut table = table();
     let mut told = String::new();
     for bundled in bundle::plugins() {

@@ -1,163 +1,120 @@
 //! The process dies before and after every write of its record and every effect, one run a
-//! point; another one goes on, or takes everything back; and it all ends as if nothing had
-//! happened. Under load, and no request fails.
+//! point, whatever the strategy and whatever stands in front; another one goes on, or takes
+//! everything back; and it all ends as if nothing had happened. Under load, and no request fails.
+//!
+//! A point after something and the one before the next thing find the same record and the same
+//! world. Where every other point is gone on from and every other one taken back, each of the two
+//! is done from every such state.
 
-use serde_json::Value;
-use tests::{Fleet, Load, Mix, Ran, Running, World};
+mod stand;
+pub(crate) mod trial;
 
-use crate::{
-    nginx::behind_nginx,
-    scene::{THREE, behind_the_proxy, deploy, shown, status},
-};
+use tests::Mix;
 
-const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
+use self::trial::{Before, Front, Trial};
 
-const CANARY: &str = "\n[strategy]\nuse = \"canary\"\nstages = [50]\nsoak = \"500ms\"\n";
+pub(crate) const SIMPLE: &str = "\n[strategy]\nuse = \"simple\"\n";
 
-const TWO: &[(&str, &str)] = &[("one", "all"), ("two", "all")];
+pub(crate) const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
+
+pub(crate) const BLUE_GREEN: &str = "\n[strategy]\nuse = \"blue-green\"\n";
+
+pub(crate) const CANARY: &str = "\n[strategy]\nuse = \"canary\"\nstages = [50]\nsoak = \"200ms\"\n";
 
 /// More points than that would be a deployment that does not end.
-const POINTS_MAX: u32 = 500;
+pub(crate) const POINTS_MAX: u32 = 500;
 
-/// Runs the program so that it dies at that point, where it comes by it.
-fn crash_at(world: &World, point: u32, arguments: &[&str]) -> Ran {
-    let name = format!("crash-{}-{point}", arguments[0]);
-    let output = world.file("output").join(name);
-    let mut command = world.command();
-    command
-        .args(arguments)
-        .env("RUNTIME_CRASH_AT", point.to_string());
-    Running::start(&mut command, &output).wait()
-}
-
-/// What the strategy had done, in its order, and how each call ended.
-fn calls(world: &World) -> Vec<(Value, bool)> {
-    let shown = shown(world);
-    let records = shown["records"].as_array().unwrap();
-    let by_the_strategy = records
-        .iter()
-        .filter(|record| record["intent"]["origin"]["by"] == "strategy");
-    by_the_strategy
-        .map(|record| {
-            let result = &record["outcome"]["result"];
-            let well = result.get("Ok").is_some();
-            (record["intent"]["operation"].clone(), well)
-        })
-        .collect()
-}
-
-/// Who gets which part of the traffic.
-fn traffic(world: &World) -> Vec<[Value; 3]> {
-    let targets = status(world)["targets"].clone();
-    let part = |target: &Value| ["name", "percent", "admission"].map(|key| target[key].clone());
-    targets.as_array().unwrap().iter().map(part).collect()
-}
-
-/// Two targets behind the proxy, with 2.0 on both.
-fn rolling() -> (World, Fleet) {
-    let (world, fleet) = behind_the_proxy(TWO, ROLLING);
-    world.release("2.0");
-    world.deploy("2.0", 0);
-    (world, fleet)
-}
-
-/// Dies at each of every `step` points of a deployment, while clients of these habits use the
-/// application; `then` brings it to its end. None of their requests fails.
-fn at_points(
-    (world, fleet): (&World, &Fleet),
-    mix: Mix,
-    step: usize,
-    then: impl Fn(u32, &str, &str),
-) {
-    let load = Load::of(mix, &fleet.balancer);
-    for point in (1..POINTS_MAX).step_by(step) {
-        let now = fleet.versions()["one"].clone().unwrap();
-        let (from, to) = match now.as_str() {
-            "1.0" => ("1.0", "2.0"),
-            _ => ("2.0", "1.0"),
-        };
-        let ran = crash_at(world, point, &deploy(to));
-        if ran.signal() != Some(9) {
-            let _ = ran.expect(0);
-            let counted = load.end();
-            println!("{point} points\n{counted}");
-            assert_eq!(counted.failures().len(), 0, "{counted}");
-            assert!(point > 20, "{point}");
-            return;
+/// One point after the other, until a deployment comes to its end before it comes by its point.
+fn at_every_point(trial: &Trial, then: impl Fn(u32, &Before)) {
+    for point in 1..POINTS_MAX {
+        let before = trial.before(&format!("point {point}"));
+        match trial.deploy_dies_at(&point.to_string(), &before) {
+            Ok(()) => then(point, &before),
+            Err(ran) => {
+                let _ = ran.expect(0);
+                println!("{} points", point - 1);
+                assert!(point > 20, "{point}");
+                return;
+            }
         }
-        let _ = world.run(&["unlock", "--reason", "it is gone"]).expect(0);
-        then(point, from, to);
     }
     panic!("a deployment with more than {POINTS_MAX} points");
 }
 
-/// Goes on with the last deployment, unless it died with its verdict written.
-fn goes_on(world: &World, fleet: &Fleet, point: u32, to: &str) {
-    if shown(world)["state"] != "succeeded" {
-        let resumed = world.run(&["resume"]);
-        assert_eq!(resumed.code(), Some(0), "point {point}\n{resumed}");
-    }
-    fleet.all_on(to);
-}
-
-#[test]
-fn it_goes_on_from_every_point() {
-    let (world, fleet) = rolling();
-    let (wanted, uncut) = (traffic(&world), calls(&world));
-    at_points((&world, &fleet), Mix::ALL, 1, |point, _, to| {
-        goes_on(&world, &fleet, point, to);
-        assert_eq!(traffic(&world), wanted, "point {point}");
-        let calls = calls(&world);
-        assert_eq!(calls.len(), uncut.len(), "point {point}: {calls:?}");
-        for ((call, well), (wanted, was)) in calls.iter().zip(&uncut) {
-            let (call, wanted) = (&call["call"], &wanted["call"]);
-            assert_eq!((call, well), (wanted, was), "point {point}");
+/// Goes on from every other point, and is taken back from the others.
+fn both_ways(trial: &Trial) {
+    at_every_point(trial, |point, before| {
+        let turn = format!("point {point}");
+        match point % 2 {
+            0 => trial.goes_on(before, &turn),
+            _ => trial.is_taken_back(before, &turn),
         }
     });
 }
 
 #[test]
-fn it_is_taken_back_from_every_point() {
-    let (world, fleet) = rolling();
-    at_points((&world, &fleet), Mix::ALL, 1, |point, from, to| {
-        if shown(&world)["state"] == "succeeded" {
-            fleet.all_on(to);
-            return;
-        }
-        let back = world.run(&["rollback"]);
-        assert_eq!(back.code(), Some(0), "point {point}\n{back}");
-        fleet.all_on(from);
+fn rolling_goes_on_from_every_point() {
+    let trial = Trial::with_clients(Front::Proxy, Mix::ALL, ["all", "all"], ROLLING);
+    at_every_point(&trial, |point, before| {
+        trial.goes_on(before, &format!("point {point}"));
     });
+    trial.nobody_noticed();
 }
 
 #[test]
-fn it_goes_on_though_it_dies_again_meanwhile() {
-    let (world, fleet) = rolling();
-    at_points((&world, &fleet), Mix::ALL, 3, |point, _, to| {
-        if shown(&world)["state"] != "succeeded" {
-            let again = crash_at(&world, 1 + point % 8, &["resume"]);
-            if again.signal() == Some(9) {
-                let _ = world.run(&["unlock", "--reason", "it is gone"]).expect(0);
-            }
-        }
-        goes_on(&world, &fleet, point, to);
+fn rolling_is_taken_back_from_every_point() {
+    let trial = Trial::new(Front::Proxy, ["all", "all"], ROLLING);
+    at_every_point(&trial, |point, before| {
+        trial.is_taken_back(before, &format!("point {point}"));
     });
+    trial.nobody_noticed();
 }
 
 #[test]
-fn a_canary_goes_on() {
-    let (world, fleet) = behind_the_proxy(THREE, CANARY);
-    world.release("2.0");
-    at_points((&world, &fleet), Mix::ALL, 4, |point, _, to| {
-        goes_on(&world, &fleet, point, to);
-    });
+fn rolling_behind_nginx() {
+    let trial = Trial::new(Front::Nginx, ["all", "all"], ROLLING);
+    both_ways(&trial);
+    trial.nobody_noticed();
 }
 
 #[test]
-fn behind_nginx_it_goes_on() {
-    let (world, fleet, _nginx) = behind_nginx(THREE, ROLLING);
-    world.release("2.0");
-    at_points((&world, &fleet), Mix::CAREFUL, 4, |point, _, to| {
-        goes_on(&world, &fleet, point, to);
-    });
+fn canary() {
+    let trial = Trial::new(Front::Proxy, ["canary", "stable"], CANARY);
+    both_ways(&trial);
+    trial.nobody_noticed();
+}
+
+#[test]
+fn canary_behind_nginx() {
+    let trial = Trial::new(Front::Nginx, ["canary", "stable"], CANARY);
+    both_ways(&trial);
+    trial.nobody_noticed();
+}
+
+#[test]
+fn blue_green() {
+    let trial = Trial::new(Front::Proxy, ["blue", "green"], BLUE_GREEN);
+    both_ways(&trial);
+    trial.nobody_noticed();
+}
+
+#[test]
+fn blue_green_behind_nginx() {
+    let trial = Trial::new(Front::Nginx, ["blue", "green"], BLUE_GREEN);
+    both_ways(&trial);
+    trial.nobody_noticed();
+}
+
+#[test]
+fn simple() {
+    let trial = Trial::new(Front::Proxy, ["all", "all"], SIMPLE);
+    both_ways(&trial);
+    trial.somebody_noticed();
+}
+
+#[test]
+fn simple_behind_nginx() {
+    let trial = Trial::new(Front::Nginx, ["all", "all"], SIMPLE);
+    both_ways(&trial);
+    trial.somebody_noticed();
 }

@@ -9,10 +9,12 @@
 
 mod artifacts;
 mod bad_releases;
+mod clocks;
 mod commands;
 mod control;
 mod crashes;
 mod database;
+mod faults;
 mod guests;
 mod instruments;
 mod interrupted;
@@ -20,6 +22,7 @@ mod locked;
 mod nginx;
 mod projects;
 mod rehearsal;
+mod replaced;
 mod resumed;
 mod rollback;
 mod scene;
@@ -30,5 +33,7 @@ mod ssh;
 mod steps;
 mod strategies;
 mod takeover;
+mod undone;
 mod units;
 mod verdicts;
+mod wires;
