@@ -44,7 +44,7 @@ use crate::{diagnostics, report::Problem, terminal::Terminal};
   1  failed, and everything was taken back  6  stopped or frozen where it is
   2  the command line makes no sense        7  stuck: not everything could be taken back
   3  the configuration has problems         8  done, but for targets that were left out
-  4  refused before anything was changed    9  a rehearsal broke a rule
+  4  refused before anything was changed    9  a rehearsal or a plugin broke a rule
                                            70  a fault of the program itself")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -91,7 +91,7 @@ enum Verb {
     Serve(serve::Serve),
     /// Take the lease away from whoever holds it
     Unlock(unlock::Unlock),
-    /// List plugins, and show what one may do
+    /// List plugins, show what one may do; make, build and test one of your own
     #[command(subcommand)]
     Plugin(plugin::Plugin),
     /// Print a JSON Schema of the configuration, for editors
@@ -150,6 +150,7 @@ impl Arguments {
             Verb::Serve(verb) => verb.printing.format,
             Verb::Plugin(plugin::Plugin::List(verb)) => verb.printing.format,
             Verb::Plugin(plugin::Plugin::Inspect(verb)) => verb.printing.format,
+            Verb::Plugin(plugin::Plugin::Test(verb)) => verb.printing.format,
             _ => Format::Human,
         }
     }

@@ -20,7 +20,7 @@ pub(crate) const FROZEN: u8 = 6;
 pub(crate) const STUCK: u8 = 7;
 /// Done, but for targets that were left out.
 pub(crate) const LEFT_OUT: u8 = 8;
-/// A rehearsal broke a rule.
+/// A rehearsal broke a rule, or a plugin did not pass its test.
 pub(crate) const BROKEN: u8 = 9;
 /// A fault of the program itself.
 pub(crate) const BUG: u8 = 70;

@@ -24,6 +24,7 @@ pub mod ran;
 pub mod record;
 pub mod sink;
 pub mod sshd;
+pub mod tools;
 pub mod wait;
 pub mod wire;
 pub mod world;

@@ -4,6 +4,7 @@
 
 mod command;
 mod file;
+mod form;
 mod origin;
 mod pattern;
 mod template;
@@ -19,6 +20,7 @@ use pattern::Pattern;
 
 pub(crate) use command::{CommandScope, is_loader_variable};
 pub(crate) use file::{CleanPath, FileScope};
+pub use form::misshapen;
 pub(crate) use origin::{Destination, Origin, OriginScope, is_inside, is_localhost};
 pub(crate) use template::Names;
 pub use template::expanded;

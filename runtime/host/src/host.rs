@@ -329,7 +329,10 @@ fn undescribed(source: &PluginSource, ended: &Ended) -> HostError {
     }
 }
 
-async fn describe(source: &PluginSource, linked: &Linked) -> Result<Description, HostError> {
+pub(crate) async fn describe(
+    source: &PluginSource,
+    linked: &Linked,
+) -> Result<Description, HostError> {
     let call = linked.describe(State::new(Calls::Nobody, bounds::MANIFEST));
     let said = bounds::within(bounds::MANIFEST_TIME, call)
         .await

@@ -38,10 +38,10 @@ mod testing;
 mod worker;
 
 pub use bindings::{CONTRACT, Kind, Limits};
-pub use capability::http::HttpClients;
+pub use capability::http::{HttpClients, Outside};
 pub use compatibility::Incompatible;
 pub use error::HostError;
-pub use grants::{Denied, expanded};
+pub use grants::{Denied, expanded, misshapen};
 pub use host::{Host, HostOptions, PluginSource};
 pub use kinds::{
     CheckReport, FetchedSecret, HealthCheck, HealthStatus, LoadBalancer, MetricSource, Notice,

@@ -93,6 +93,13 @@ impl Plugin {
         &self.inner.kept.description
     }
 
+    /// Asks it once more what it is; [`Plugin::description`] is what it said when it was loaded.
+    pub async fn describe(&self) -> Result<Description, HostError> {
+        let code = &self.inner.code;
+        let linked = code.linked(&self.inner.kept).await?;
+        crate::host::describe(code.source(), linked).await
+    }
+
     /// The digest of its component: `sha256:` and 64 hexadecimal digits.
     pub fn digest(&self) -> &str {
         &self.inner.code.source().digest

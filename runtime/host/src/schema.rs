@@ -33,7 +33,7 @@ impl Validator {
         self.0
             .iter_errors(settings)
             .filter(|error| !is_about_a_secret(error))
-            .flat_map(|error| told(schema, &error))
+            .flat_map(|error| told(schema, settings, &error))
             .take(PROBLEMS_MAX)
             .collect()
     }
@@ -48,7 +48,7 @@ fn is_about_a_secret(error: &ValidationError<'_>) -> bool {
     placeholder && !matches!(error.kind(), ValidationErrorKind::Type { .. })
 }
 
-fn told(schema: &Value, error: &ValidationError<'_>) -> Vec<SettingsProblem> {
+fn told(schema: &Value, settings: &Value, error: &ValidationError<'_>) -> Vec<SettingsProblem> {
     let pointer = error.instance_path().to_string();
     let one = |message: String| {
         vec![SettingsProblem {
@@ -65,6 +65,21 @@ fn told(schema: &Value, error: &ValidationError<'_>) -> Vec<SettingsProblem> {
                 message: unknown(name, &known),
             };
             unexpected.iter().map(problem).collect()
+        }
+        // Where no name at all is known, it is told of the object, without the names.
+        ValidationErrorKind::FalseSchema
+            if error
+                .schema_path()
+                .to_string()
+                .ends_with("/additionalProperties") =>
+        {
+            let object = settings.pointer(&pointer).and_then(Value::as_object);
+            let names = object.into_iter().flat_map(|object| object.keys());
+            let problem = |name: &String| SettingsProblem {
+                pointer: format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")),
+                message: unknown(name, &[]),
+            };
+            names.map(problem).collect()
         }
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
@@ -160,4 +175,24 @@ fn around<'a>(schema: &'a Value, error: &ValidationError<'_>) -> Option<&'a Valu
     [direct, path]
         .iter()
         .find_map(|path| schema.pointer(path.rsplit_once('/')?.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_has_its_place_also_where_none_is_known() {
+        for schema in [
+            json!({ "type": "object", "additionalProperties": false }),
+            json!({ "additionalProperties": false, "properties": { "b": {} } }),
+        ] {
+            let validator = Validator::new(&schema).unwrap();
+            let problems = validator.problems(&schema, &json!({ "a/b": 1 }));
+            assert_eq!(problems.len(), 1, "{schema}");
+            assert_eq!(problems[0].pointer, "/a~1b", "{schema}");
+        }
+    }
 }

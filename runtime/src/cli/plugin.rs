@@ -1,4 +1,8 @@
-//! `runtime plugin`: which plugins there are, and what one may do.
+//! `runtime plugin`: which plugins there are, what one may do, and how one is made and tested.
+
+mod build;
+mod new;
+mod test;
 
 use std::path::Path;
 
@@ -21,6 +25,12 @@ pub(crate) enum Plugin {
     List(List),
     /// Show what a plugin is, what it asks for, and its settings
     Inspect(Inspect),
+    /// Make a project for a plugin, that builds and passes its tests as it is
+    New(new::New),
+    /// Make a component of a project
+    Build(build::Build),
+    /// Tell whether a plugin does what its kind must, also where everything else fails
+    Test(test::Test),
 }
 
 #[derive(Debug, Args)]
@@ -42,6 +52,9 @@ impl Plugin {
         match self {
             Self::List(list) => list.run(terminal),
             Self::Inspect(inspect) => inspect.run(terminal),
+            Self::New(new) => new.run(terminal),
+            Self::Build(build) => build.run(terminal),
+            Self::Test(test) => test.run(terminal),
         }
     }
 }
@@ -77,7 +90,7 @@ impl List {
 impl Inspect {
     fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
         let host = catalogue::host()?;
-        let plugin = site::block_on(host.load(self.source()?))?
+        let plugin = site::block_on(host.load(named(&self.plugin)?))?
             .map_err(|error| Problem::new(Reason::Configuration, error.to_string()))?;
         if self.printing.format == Format::Json {
             terminal.line(&describe(&plugin).to_string());
@@ -108,34 +121,34 @@ impl Inspect {
         terminal.line(&schema.unwrap_or_default());
         Ok(exit::DONE)
     }
+}
 
-    fn source(&self) -> Result<host::PluginSource, Problem> {
-        if self.plugin.ends_with(".wasm") {
-            let path = Path::new(&self.plugin);
-            let name = path
-                .file_stem()
-                .map(|stem| stem.to_string_lossy().into_owned());
-            return from_file(&name.unwrap_or_default(), None, path)
-                .map_err(|reason| Problem::new(Reason::Usage, reason));
-        }
-        let (kind, name) = match self.plugin.split_once('/') {
-            Some((kind, name)) => (Some(kind), name),
-            None => (None, self.plugin.as_str()),
-        };
-        let fits = |plugin: &&bundle::Bundled| {
-            plugin.name == name && kind.is_none_or(|kind| plugin.kind == kind)
-        };
-        let found: Vec<_> = bundle::plugins().iter().filter(fits).collect();
-        match found.as_slice() {
-            [one] => Ok(bundled(one)),
-            [] => Err(Problem::new(Reason::Usage, format!("there is no plugin `{}`", self.plugin))
-                .hint("`runtime plugin list` lists those that come with the program; a component is named by its path, ending in .wasm")),
-            several => {
-                let names: Vec<_> =
-                    several.iter().map(|each| format!("{}/{}", each.kind, each.name)).collect();
-                Err(Problem::new(Reason::Usage, format!("several plugins are called `{name}`"))
-                    .hint(format!("write one of {}", names.join(", "))))
-            }
+/// The plugin that somebody means by a name or a path.
+fn named(plugin: &str) -> Result<host::PluginSource, Problem> {
+    if plugin.ends_with(".wasm") {
+        let path = Path::new(plugin);
+        let name = path
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned());
+        return from_file(&name.unwrap_or_default(), None, path)
+            .map_err(|reason| Problem::new(Reason::Usage, reason));
+    }
+    let (kind, name) = match plugin.split_once('/') {
+        Some((kind, name)) => (Some(kind), name),
+        None => (None, plugin),
+    };
+    let fits =
+        |each: &&bundle::Bundled| each.name == name && kind.is_none_or(|kind| each.kind == kind);
+    let found: Vec<_> = bundle::plugins().iter().filter(fits).collect();
+    match found.as_slice() {
+        [one] => Ok(bundled(one)),
+        [] => Err(Problem::new(Reason::Usage, format!("there is no plugin `{plugin}`"))
+            .hint("`runtime plugin list` lists those that come with the program; a component is named by its path, ending in .wasm")),
+        several => {
+            let names: Vec<_> =
+                several.iter().map(|each| format!("{}/{}", each.kind, each.name)).collect();
+            Err(Problem::new(Reason::Usage, format!("several plugins are called `{name}`"))
+                .hint(format!("write one of {}", names.join(", "))))
         }
     }
 }

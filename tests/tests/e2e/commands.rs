@@ -7,7 +7,7 @@ use tests::{Fleet, Ran, World, process, wait};
 
 use crate::scene::{CANARY, LIMITS, THREE};
 
-const VERBS: [&[&str]; 28] = [
+const VERBS: [&[&str]; 31] = [
     &[],
     &["init"],
     &["validate"],
@@ -31,6 +31,9 @@ const VERBS: [&[&str]; 28] = [
     &["plugin"],
     &["plugin", "list"],
     &["plugin", "inspect"],
+    &["plugin", "new"],
+    &["plugin", "build"],
+    &["plugin", "test"],
     &["schema"],
     &["completions"],
     &["proxy"],

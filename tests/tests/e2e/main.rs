@@ -20,6 +20,7 @@ mod instruments;
 mod interrupted;
 mod locked;
 mod nginx;
+mod projects;
 mod rehearsal;
 mod replaced;
 mod resumed;

@@ -8,14 +8,16 @@ mod resolve;
 mod signing;
 mod tls;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use bindings::http::{Request, Response};
 use engine::{Code, Failure};
 use hyper::{
     HeaderMap, Method,
     header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue, LOCATION},
 };
+use machines::Stream;
 use url::Url;
 
 pub(crate) use tls::Trust;
@@ -41,6 +43,25 @@ const HEADERS_MAX: usize = 100;
 #[derive(Default)]
 pub struct HttpClients {
     pub(crate) trust: Trust,
+    pub(crate) outside: Option<Arc<dyn Outside>>,
+}
+
+/// Stands for all that can be reached from this process, where plugins are to meet something
+/// else there. Grants are checked before it is asked; TLS is left out.
+#[async_trait]
+pub trait Outside: Send + Sync {
+    /// A connection to whatever stands for `origin`, as `https://example.com:443`.
+    async fn connect(&self, origin: &str) -> Result<Box<dyn Stream>, Failure>;
+}
+
+impl HttpClients {
+    /// Connections that all lead to something else, and none of them out of this process.
+    pub fn leading_to(outside: Arc<dyn Outside>) -> Self {
+        Self {
+            trust: Trust::default(),
+            outside: Some(outside),
+        }
+    }
 }
 
 /// A request as it goes out on one hop.

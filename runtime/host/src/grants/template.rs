@@ -285,6 +285,11 @@ const TEMPLATES: [&str; 22] = [
     "group",
 ];
 
+/// Whether the name is one that the host itself puts something in for.
+pub(super) fn is_known(name: &str) -> bool {
+    TEMPLATES.contains(&name)
+}
+
 fn collect<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
     match value {
         Value::String(text) => texts.push(text),

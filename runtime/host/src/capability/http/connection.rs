@@ -24,6 +24,9 @@ pub(super) async fn open(
     origin: &Origin,
     options: &Options,
 ) -> Result<Box<dyn Stream>, Failure> {
+    if let (Some(outside), Origin::Outside { .. }) = (&call.services.http.outside, origin) {
+        return outside.connect(&origin.to_string()).await;
+    }
     let (stream, secure, host) = match origin {
         Origin::Outside { secure, host, port } => {
             let addresses = resolve::addresses(host, *port).await?;

@@ -1,0 +1,164 @@
+//! The languages that there are templates in.
+
+use clap::ValueEnum;
+use host::Kind;
+
+use super::File;
+
+/// What a plugin is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// With the SDK, which comes with the program
+    Rust,
+    /// Made a component by componentize-py
+    Python,
+    /// Made a component by jco
+    #[value(name = "javascript")]
+    JavaScript,
+}
+
+impl Language {
+    /// What to type in a project, from its first test to a component that passed the kit.
+    pub(crate) fn commands(self, name: &str) -> Vec<String> {
+        let tests = match self {
+            Self::Rust => "cargo test",
+            Self::Python => "python3 -m unittest",
+            Self::JavaScript => "npm test",
+        };
+        let kit = format!(
+            "runtime plugin test {name}.wasm --settings settings.toml --answers answers.toml"
+        );
+        vec![tests.to_owned(), "runtime plugin build".to_owned(), kit]
+    }
+
+    /// The files of a project, with the names that stand for the plugin's own; none where there is
+    /// no template for the kind.
+    pub(super) fn files(self, kind: Kind) -> Option<Vec<File>> {
+        match self {
+            Self::Rust => Some(rust(kind)),
+            Self::Python => python(kind),
+            Self::JavaScript => javascript(kind),
+        }
+    }
+}
+
+macro_rules! template {
+    ($path:literal) => {
+        include_str!(concat!("../../templates/", $path))
+    };
+}
+
+fn rust(kind: Kind) -> Vec<File> {
+    let source = match kind {
+        Kind::Strategy => template!("rust/src/strategy.rs"),
+        Kind::LoadBalancer => template!("rust/src/load-balancer.rs"),
+        Kind::Platform => template!("rust/src/platform.rs"),
+        Kind::HealthCheck => template!("rust/src/health-check.rs"),
+        Kind::MetricSource => template!("rust/src/metric-source.rs"),
+        Kind::Notifier => template!("rust/src/notifier.rs"),
+        Kind::Step => template!("rust/src/step.rs"),
+        Kind::SecretSource => template!("rust/src/secret-source.rs"),
+    };
+    vec![
+        File::new("Cargo.toml", template!("rust/Cargo.toml.in")),
+        File::new("README.md", template!("rust/README.md")),
+        File::new(".gitignore", template!("rust/gitignore")),
+        File::new("src/lib.rs", source),
+    ]
+}
+
+/// The files that differ from kind to kind, in a folder of the templates.
+macro_rules! own {
+    ($folder:literal, $($name:literal),*) => {
+        [$(include_str!(concat!("../../templates/", $folder, "/", $name))),*]
+    };
+}
+
+/// Of the kinds whose calls are short: a strategy, a driver or a platform is large enough for Rust.
+fn python(kind: Kind) -> Option<Vec<File>> {
+    let names = ["app.py", "plugin.py", "test_plugin.py"];
+    let own = match kind {
+        Kind::HealthCheck => own!(
+            "python/health-check",
+            "app.py",
+            "plugin.py",
+            "test_plugin.py"
+        ),
+        Kind::MetricSource => own!(
+            "python/metric-source",
+            "app.py",
+            "plugin.py",
+            "test_plugin.py"
+        ),
+        Kind::Notifier => own!("python/notifier", "app.py", "plugin.py", "test_plugin.py"),
+        Kind::Step => own!("python/step", "app.py", "plugin.py", "test_plugin.py"),
+        Kind::SecretSource => own!(
+            "python/secret-source",
+            "app.py",
+            "plugin.py",
+            "test_plugin.py"
+        ),
+        Kind::Strategy | Kind::LoadBalancer | Kind::Platform => return None,
+    };
+    let mut files = vec![
+        File::new("README.md", template!("python/README.md")),
+        File::new(".gitignore", template!("python/gitignore")),
+        File::new("requirements.txt", template!("python/requirements.txt")),
+        File::new("pyproject.toml", template!("python/pyproject.toml.in")),
+        File::new("host.py", template!("python/host.py")),
+    ];
+    files.extend(
+        names
+            .into_iter()
+            .zip(own)
+            .map(|(name, text)| File::new(name, text)),
+    );
+    Some(files)
+}
+
+/// The same kinds as in Python.
+fn javascript(kind: Kind) -> Option<Vec<File>> {
+    let names = ["plugin.js", "logic.js", "logic.test.js"];
+    let own = match kind {
+        Kind::HealthCheck => own!(
+            "javascript/health-check",
+            "plugin.js",
+            "logic.js",
+            "logic.test.js"
+        ),
+        Kind::MetricSource => own!(
+            "javascript/metric-source",
+            "plugin.js",
+            "logic.js",
+            "logic.test.js"
+        ),
+        Kind::Notifier => own!(
+            "javascript/notifier",
+            "plugin.js",
+            "logic.js",
+            "logic.test.js"
+        ),
+        Kind::Step => own!("javascript/step", "plugin.js", "logic.js", "logic.test.js"),
+        Kind::SecretSource => own!(
+            "javascript/secret-source",
+            "plugin.js",
+            "logic.js",
+            "logic.test.js"
+        ),
+        Kind::Strategy | Kind::LoadBalancer | Kind::Platform => return None,
+    };
+    let mut files = vec![
+        File::new("README.md", template!("javascript/README.md")),
+        File::new(".gitignore", template!("javascript/gitignore")),
+        File::new("package.json", template!("javascript/package.json")),
+        File::new("host.js", template!("javascript/host.js")),
+        File::new("utf8.js", template!("javascript/utf8.js")),
+    ];
+    files.extend(
+        names
+            .into_iter()
+            .zip(own)
+            .map(|(name, text)| File::new(name, text)),
+    );
+    Some(files)
+}
