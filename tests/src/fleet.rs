@@ -104,6 +104,8 @@ path = "/health"
 timeout = "2s"
 interval = "100ms"
 successes = 2
+# On a busy machine nothing starts at once.
+start-period = "1s"
 "#
         )
         .unwrap();
