@@ -69,35 +69,24 @@ fn rust(kind: Kind) -> Vec<File> {
 
 /// The files that differ from kind to kind, in a folder of the templates.
 macro_rules! own {
-    ($folder:literal, $($name:literal),*) => {
-        [$(include_str!(concat!("../../templates/", $folder, "/", $name))),*]
+    ($folder:expr; $($name:literal),*) => {
+        [$(File::new($name, include_str!(concat!("../../templates/", $folder, "/", $name)))),*]
     };
 }
 
 /// Of the kinds whose calls are short: a strategy, a driver or a platform is large enough for Rust.
 fn python(kind: Kind) -> Option<Vec<File>> {
-    let names = ["app.py", "plugin.py", "test_plugin.py"];
+    macro_rules! python {
+        ($kind:literal) => {
+            own!(concat!("python/", $kind); "app.py", "plugin.py", "test_plugin.py")
+        };
+    }
     let own = match kind {
-        Kind::HealthCheck => own!(
-            "python/health-check",
-            "app.py",
-            "plugin.py",
-            "test_plugin.py"
-        ),
-        Kind::MetricSource => own!(
-            "python/metric-source",
-            "app.py",
-            "plugin.py",
-            "test_plugin.py"
-        ),
-        Kind::Notifier => own!("python/notifier", "app.py", "plugin.py", "test_plugin.py"),
-        Kind::Step => own!("python/step", "app.py", "plugin.py", "test_plugin.py"),
-        Kind::SecretSource => own!(
-            "python/secret-source",
-            "app.py",
-            "plugin.py",
-            "test_plugin.py"
-        ),
+        Kind::HealthCheck => python!("health-check"),
+        Kind::MetricSource => python!("metric-source"),
+        Kind::Notifier => python!("notifier"),
+        Kind::Step => python!("step"),
+        Kind::SecretSource => python!("secret-source"),
         Kind::Strategy | Kind::LoadBalancer | Kind::Platform => return None,
     };
     let mut files = vec![
@@ -107,44 +96,23 @@ fn python(kind: Kind) -> Option<Vec<File>> {
         File::new("pyproject.toml", template!("python/pyproject.toml.in")),
         File::new("host.py", template!("python/host.py")),
     ];
-    files.extend(
-        names
-            .into_iter()
-            .zip(own)
-            .map(|(name, text)| File::new(name, text)),
-    );
+    files.extend(own);
     Some(files)
 }
 
 /// The same kinds as in Python.
 fn javascript(kind: Kind) -> Option<Vec<File>> {
-    let names = ["plugin.js", "logic.js", "logic.test.js"];
+    macro_rules! javascript {
+        ($kind:literal) => {
+            own!(concat!("javascript/", $kind); "plugin.js", "logic.js", "logic.test.js")
+        };
+    }
     let own = match kind {
-        Kind::HealthCheck => own!(
-            "javascript/health-check",
-            "plugin.js",
-            "logic.js",
-            "logic.test.js"
-        ),
-        Kind::MetricSource => own!(
-            "javascript/metric-source",
-            "plugin.js",
-            "logic.js",
-            "logic.test.js"
-        ),
-        Kind::Notifier => own!(
-            "javascript/notifier",
-            "plugin.js",
-            "logic.js",
-            "logic.test.js"
-        ),
-        Kind::Step => own!("javascript/step", "plugin.js", "logic.js", "logic.test.js"),
-        Kind::SecretSource => own!(
-            "javascript/secret-source",
-            "plugin.js",
-            "logic.js",
-            "logic.test.js"
-        ),
+        Kind::HealthCheck => javascript!("health-check"),
+        Kind::MetricSource => javascript!("metric-source"),
+        Kind::Notifier => javascript!("notifier"),
+        Kind::Step => javascript!("step"),
+        Kind::SecretSource => javascript!("secret-source"),
         Kind::Strategy | Kind::LoadBalancer | Kind::Platform => return None,
     };
     let mut files = vec![
@@ -154,11 +122,6 @@ fn javascript(kind: Kind) -> Option<Vec<File>> {
         File::new("host.js", template!("javascript/host.js")),
         File::new("utf8.js", template!("javascript/utf8.js")),
     ];
-    files.extend(
-        names
-            .into_iter()
-            .zip(own)
-            .map(|(name, text)| File::new(name, text)),
-    );
+    files.extend(own);
     Some(files)
 }
