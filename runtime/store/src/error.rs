@@ -205,6 +205,17 @@ pub enum LeaseError {
     Store(#[from] StoreError),
 }
 
+impl LeaseError {
+    /// Of a change that was not made: this, or where nobody else has the lease `otherwise`, which
+    /// must then have stood in its way.
+    pub(crate) fn unless_held(self, otherwise: StoreError) -> Self {
+        match self {
+            Self::Lost { holder, .. } if holder.is_empty() => otherwise.into(),
+            lost => lost,
+        }
+    }
+}
+
 /// Why a lock was not given, or is no longer there.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LockError {

@@ -136,10 +136,7 @@ pub(super) async fn revise(
     if written > 0 {
         return Ok(());
     }
-    match lost(change, lease, now).await? {
-        LeaseError::Lost { holder, .. } if holder.is_empty() => Err(begun(id).into()),
-        lost => Err(lost),
-    }
+    Err(lost(change, lease, now).await?.unless_held(begun(id)))
 }
 
 /// Puts it back into the queue, and lets go of its lease.
@@ -167,10 +164,7 @@ pub(super) async fn hand_over(
         )
         .await?;
     if written == 0 {
-        return match lost(change, lease, now).await? {
-            LeaseError::Lost { holder, .. } if holder.is_empty() => Err(not_running(id).into()),
-            lost => Err(lost),
-        };
+        return Err(lost(change, lease, now).await?.unless_held(not_running(id)));
     }
     release(change, lease).await?;
     let by = Owner {

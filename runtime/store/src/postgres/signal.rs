@@ -114,10 +114,6 @@ pub(super) async fn mark(
     if found.is_some() {
         return Ok(());
     }
-    match lost(session, lease, now).await? {
-        LeaseError::Lost { holder, .. } if holder.is_empty() => {
-            Err(missing(deployment, which).into())
-        }
-        lost => Err(lost),
-    }
+    let lost = lost(session, lease, now).await?;
+    Err(lost.unless_held(missing(deployment, which)))
 }

@@ -132,10 +132,7 @@ pub(super) fn revise(
     if written > 0 {
         return Ok(());
     }
-    match lost(change, lease)? {
-        LeaseError::Lost { holder, .. } if holder.is_empty() => Err(begun(id).into()),
-        lost => Err(lost),
-    }
+    Err(lost(change, lease)?.unless_held(begun(id)))
 }
 
 /// Puts it back into the queue, and lets go of its lease.
@@ -158,10 +155,7 @@ pub(super) fn hand_over(
         ],
     )?;
     if written == 0 {
-        return match lost(change, lease)? {
-            LeaseError::Lost { holder, .. } if holder.is_empty() => Err(not_running(id).into()),
-            lost => Err(lost),
-        };
+        return Err(lost(change, lease)?.unless_held(not_running(id)));
     }
     release(change, lease)?;
     let by = Owner {

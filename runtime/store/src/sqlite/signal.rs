@@ -107,10 +107,6 @@ pub(super) fn mark(
     if written == 1 {
         return Ok(());
     }
-    match lost(change, lease)? {
-        LeaseError::Lost { holder, .. } if holder.is_empty() => {
-            Err(missing(deployment, which).into())
-        }
-        lost => Err(lost),
-    }
+    let lost = lost(change, lease)?;
+    Err(lost.unless_held(missing(deployment, which)))
 }
