@@ -2,10 +2,6 @@
 //! the same file and in the same database; and what opening the file costs. A number as argument
 //! is that of blocks.
 
-#[expect(clippy::unwrap_used, dead_code, reason = "written for the tests")]
-#[path = "../tests/store/server.rs"]
-mod server;
-
 use std::{
     collections::BTreeSet,
     path::Path,
@@ -18,9 +14,9 @@ use engine::{
     Purpose, Release, Report, Rules, Timestamp, Undo,
 };
 use figures::{Figure, median, time};
+use postgres_server::Server;
 use rusqlite::{Connection, params};
 use serde_json::Value;
-use server::Server;
 use store::{Blob, NewDeployment, Options, Owner, PluginPin, Postgres, Scope, Sqlite, Store};
 use tokio_postgres::{Client, NoTls, Statement};
 

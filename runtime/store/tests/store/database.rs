@@ -1,12 +1,10 @@
 //! The PostgreSQL database itself: who is let in, whose clock counts, and what is found there.
 
 use engine::{JournalError, Timestamp};
+use postgres_server::Server;
 use store::{LeaseError, Options, Postgres, Store, StoreError};
 
-use crate::{
-    fixture::{at, begin, deployment, entry, intent, owner, scope},
-    server::Server,
-};
+use crate::fixture::{at, begin, deployment, entry, intent, owner, scope};
 
 /// Longer than any test takes: here the real time counts.
 const LONG: u64 = 600_000;

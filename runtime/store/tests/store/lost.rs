@@ -4,13 +4,13 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use engine::JournalError;
+use postgres_server::Server;
 use store::{
     Clock, LeaseError, NewDeployment, Options, Postgres, Signal, Store, StoreError, Topic,
 };
 
 use crate::{
     fixture::{TTL, at, begin, deployment, entry, intent, outcome, owner, scope, succeeded, value},
-    server::Server,
     wire::{Fault, Piece, Wire},
 };
 

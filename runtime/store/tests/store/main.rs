@@ -14,7 +14,6 @@ mod leases;
 mod lost;
 mod notes;
 mod releases;
-mod server;
 mod wire;
 
 use std::sync::Arc;
@@ -112,9 +111,8 @@ mod sqlite {
 mod postgres {
     use std::sync::Arc;
 
+    use postgres_server::Server;
     use store::{Clock, Options, Postgres, Store};
-
-    use crate::server::Server;
 
     struct Database {
         name: String,

@@ -1,9 +1,16 @@
 //! A PostgreSQL server of this process's own: on loopback, in a temporary folder, gone with the
 //! process however that ends.
 
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that has no server has failed"
+)]
+
 use std::{
     fs,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     net::TcpListener,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -39,7 +46,8 @@ const KEEPER: &str = r#"
 "#;
 
 /// A running server.
-pub(crate) struct Server {
+#[derive(Debug)]
+pub struct Server {
     port: u16,
     folder: PathBuf,
     databases: AtomicU32,
@@ -48,14 +56,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The server that all tests share.
-    pub(crate) fn shared() -> &'static Self {
+    /// The server that all of this process share.
+    pub fn shared() -> &'static Self {
         static SERVER: OnceLock<Server> = OnceLock::new();
         SERVER.get_or_init(|| Self::start("off", &[], &[]))
     }
 
-    /// Starts one, with these settings, in a folder that has these files.
-    pub(crate) fn start(fsync: &str, settings: &[(&str, &str)], files: &[(&str, &str)]) -> Self {
+    /// Starts one that waits for its disk (`fsync`) or does not, with these settings, in a folder
+    /// that has these files.
+    pub fn start(fsync: &str, settings: &[(&str, &str)], files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap().keep();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
         for (name, content) in files {
@@ -82,7 +91,7 @@ impl Server {
             .unwrap();
         let mut ready = String::new();
         let output = keeper.stdout.as_mut().unwrap();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut ready).unwrap();
+        BufReader::new(output).read_line(&mut ready).unwrap();
         assert_eq!(ready, "ready\n", "PostgreSQL does not start");
         Self {
             port,
@@ -93,17 +102,17 @@ impl Server {
     }
 
     /// The port that it listens on.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// The folder that it lies in.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Makes an empty database; gives back its name.
-    pub(crate) fn database(&self) -> String {
+    pub fn database(&self) -> String {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         let name = format!("state{number}");
         self.run("postgres", &format!("CREATE DATABASE {name}"));
@@ -111,12 +120,12 @@ impl Server {
     }
 
     /// The address of a database.
-    pub(crate) fn url(&self, database: &str) -> String {
+    pub fn url(&self, database: &str) -> String {
         format!("postgres://anna@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Runs statements in a database, as its owner would by hand; gives back the first value.
-    pub(crate) fn run(&self, database: &str, sql: &str) -> String {
+    pub fn run(&self, database: &str, sql: &str) -> String {
         let url = self.url(database);
         let mut psql = Command::new(binaries().join("psql"))
             .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
@@ -139,7 +148,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.keeper.stdin.take());
-        self.keeper.wait().unwrap();
+        let _ = self.keeper.wait();
     }
 }
 
