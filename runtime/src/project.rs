@@ -61,10 +61,10 @@ tried! {
 }
 
 impl Project {
-    /// Every file of it; none where there is no template for the kind in the language.
-    pub(crate) fn files(&self) -> Option<Vec<File>> {
+    /// Every file of it.
+    pub(crate) fn files(&self) -> Vec<File> {
         let (settings, answers) = tried(self.kind);
-        let mut files = self.language.files(self.kind)?;
+        let mut files = self.language.files(self.kind);
         files.push(File::new("settings.toml", settings));
         files.push(File::new("answers.toml", answers));
         let own = match &self.sdk {
@@ -79,7 +79,7 @@ impl Project {
             (Language::Rust, Some(_)) => {}
             _ => files.extend(sdk::contract("wit")),
         }
-        Some(files)
+        files
     }
 
     /// Writes it into a folder that is not there yet, or is empty.

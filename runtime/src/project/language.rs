@@ -31,11 +31,10 @@ impl Language {
         vec![tests.to_owned(), "runtime plugin build".to_owned(), kit]
     }
 
-    /// The files of a project, with the names that stand for the plugin's own; none where there is
-    /// no template for the kind.
-    pub(super) fn files(self, kind: Kind) -> Option<Vec<File>> {
+    /// The files of a project, with the names that stand for the plugin's own.
+    pub(super) fn files(self, kind: Kind) -> Vec<File> {
         match self {
-            Self::Rust => Some(rust(kind)),
+            Self::Rust => rust(kind),
             Self::Python => python(kind),
             Self::JavaScript => javascript(kind),
         }
@@ -74,20 +73,21 @@ macro_rules! own {
     };
 }
 
-/// Of the kinds whose calls are short: a strategy, a driver or a platform is large enough for Rust.
-fn python(kind: Kind) -> Option<Vec<File>> {
+fn python(kind: Kind) -> Vec<File> {
     macro_rules! python {
         ($kind:literal) => {
             own!(concat!("python/", $kind); "app.py", "plugin.py", "test_plugin.py")
         };
     }
     let own = match kind {
+        Kind::Strategy => python!("strategy"),
+        Kind::LoadBalancer => python!("load-balancer"),
+        Kind::Platform => python!("platform"),
         Kind::HealthCheck => python!("health-check"),
         Kind::MetricSource => python!("metric-source"),
         Kind::Notifier => python!("notifier"),
         Kind::Step => python!("step"),
         Kind::SecretSource => python!("secret-source"),
-        Kind::Strategy | Kind::LoadBalancer | Kind::Platform => return None,
     };
     let mut files = vec![
         File::new("README.md", template!("python/README.md")),
@@ -96,24 +96,28 @@ fn python(kind: Kind) -> Option<Vec<File>> {
         File::new("pyproject.toml", template!("python/pyproject.toml.in")),
         File::new("host.py", template!("python/host.py")),
     ];
+    if asks_over_http(kind) {
+        files.push(File::new("web.py", template!("python/web.py")));
+    }
     files.extend(own);
-    Some(files)
+    files
 }
 
-/// The same kinds as in Python.
-fn javascript(kind: Kind) -> Option<Vec<File>> {
+fn javascript(kind: Kind) -> Vec<File> {
     macro_rules! javascript {
         ($kind:literal) => {
             own!(concat!("javascript/", $kind); "plugin.js", "logic.js", "logic.test.js")
         };
     }
     let own = match kind {
+        Kind::Strategy => javascript!("strategy"),
+        Kind::LoadBalancer => javascript!("load-balancer"),
+        Kind::Platform => javascript!("platform"),
         Kind::HealthCheck => javascript!("health-check"),
         Kind::MetricSource => javascript!("metric-source"),
         Kind::Notifier => javascript!("notifier"),
         Kind::Step => javascript!("step"),
         Kind::SecretSource => javascript!("secret-source"),
-        Kind::Strategy | Kind::LoadBalancer | Kind::Platform => return None,
     };
     let mut files = vec![
         File::new("README.md", template!("javascript/README.md")),
@@ -122,6 +126,15 @@ fn javascript(kind: Kind) -> Option<Vec<File>> {
         File::new("host.js", template!("javascript/host.js")),
         File::new("utf8.js", template!("javascript/utf8.js")),
     ];
+    if asks_over_http(kind) {
+        files.push(File::new("web.js", template!("javascript/web.js")));
+    }
     files.extend(own);
-    Some(files)
+    files
+}
+
+/// Whether the template of a kind speaks HTTP: a strategy calls nobody but the host, and the
+/// platform works on files.
+fn asks_over_http(kind: Kind) -> bool {
+    !matches!(kind, Kind::Strategy | Kind::Platform)
 }

@@ -1,10 +1,10 @@
-"""What the classes of the contract have in common: settings, failures, requests over HTTP."""
+"""What the classes of the contract have in common: what the plugin says of itself, and failures."""
 
 import json
 
 from componentize_py_types import Err
 from wit_world.exports.manifest import Description, Problem, Request
-from wit_world.imports import http, types
+from wit_world.imports import types
 
 import plugin
 
@@ -19,7 +19,7 @@ class Manifest:
             summary=plugin.SUMMARY,
             settings_schema=json.dumps(plugin.SCHEMA),
             requests=[Request(*request, optional=False) for request in plugin.REQUESTS],
-            details="{}",
+            details=json.dumps(getattr(plugin, "DETAILS", {})),
         )
 
     def validate(self, settings):
@@ -30,36 +30,3 @@ def failure(code, message):
     """The failure to raise: `raise failure("missing", "…")`."""
     retryable = code in ("unavailable", "timeout", "conflict")
     return Err(types.Failure(code, message, retryable, "{}"))
-
-
-def send(method, url, body=None, headers=()):
-    """The answer to a request, whatever its status; `body` goes out as JSON."""
-    headers = list(headers)
-    content = b""
-    if body is not None:
-        headers.append(("content-type", "application/json"))
-        content = json.dumps(body).encode()
-    return http.send(http.Request(method, url, headers, content, None, None, []))
-
-
-def success(response):
-    """The answer, if its status is from 200 to 299; else it raises what fits."""
-    if 200 <= response.status < 300:
-        return response
-    said = response.body[:200].decode(errors="replace")
-    code = "rejected"
-    if response.status == 404:
-        code = "missing"
-    elif response.status in (408, 425, 429) or response.status >= 500:
-        code = "unavailable"
-    raise failure(code, f"the other side answered {response.status}: {said}")
-
-
-def read(parse, response):
-    """What `parse` makes of the answer in JSON; raises what fits where it makes nothing of it."""
-    if response.truncated:
-        raise failure("rejected", "the answer is longer than the host lets through")
-    try:
-        return parse(json.loads(response.body))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise failure("rejected", f"not the answer that was expected: {error}")

@@ -49,13 +49,7 @@ impl New {
             language: self.language,
             sdk: self.sdk()?,
         };
-        let files = project.files().ok_or_else(|| {
-            let title = format!(
-                "there is no template of a {} in that language",
-                kind.as_str()
-            );
-            Problem::new(Reason::Usage, title).hint("leave `--language` out for one in Rust")
-        })?;
+        let files = project.files();
         Project::write(&files, &folder).map_err(|error| {
             let title = format!("{} could not be made", folder.display());
             let problem = Problem::new(Reason::Usage, title);

@@ -2,12 +2,13 @@
 
 import * as host from './host.js';
 import * as logic from './logic.js';
+import * as web from './web.js';
 
 export { manifest } from './host.js';
 
 function report(url) {
   try {
-    return logic.judge(url, host.send('GET', url).status);
+    return logic.judge(url, web.send('GET', url).status);
   } catch (failure) {
     // A target that does not answer is not well; a failure would say that the check itself could
     // not be made.

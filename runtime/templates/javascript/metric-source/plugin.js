@@ -1,14 +1,14 @@
 // The interfaces that the contract wants, by their names.
 
-import * as host from './host.js';
 import * as logic from './logic.js';
+import * as web from './web.js';
 
 export { manifest } from './host.js';
 
 function ask(expression, window, step, settings) {
   const { url } = JSON.parse(settings);
   const question = logic.question(expression, window, step);
-  return host.read(logic.values, host.success(host.send('POST', url, question)));
+  return web.read(logic.values, web.success(web.send('POST', url, question)));
 }
 
 export const measuring = {

@@ -7,6 +7,7 @@ from wit_world.exports.checking import Report
 
 import host
 import plugin
+import web
 from host import Manifest
 
 
@@ -16,7 +17,7 @@ class Checking:
             raise host.failure("invalid", f"target `{target.name}` has no address")
         url = f"http://{target.address}{plugin.path(json.loads(settings))}"
         try:
-            status, message = plugin.judge(url, host.send("GET", url).status)
+            status, message = plugin.judge(url, web.send("GET", url).status)
         except Err as error:
             # A target that does not answer is not well; a failure would say that the check itself
             # could not be made.

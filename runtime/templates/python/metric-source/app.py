@@ -4,15 +4,15 @@ import json
 
 from wit_world.exports.measuring import Sample
 
-import host
 import plugin
+import web
 from host import Manifest
 
 
 def ask(expression, window, step, settings):
     url = json.loads(settings)["url"]
     question = plugin.question(expression, window.start, window.end, step)
-    return host.read(plugin.values, host.success(host.send("POST", url, question)))
+    return web.read(plugin.values, web.success(web.send("POST", url, question)))
 
 
 class Measuring:

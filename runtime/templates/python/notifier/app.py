@@ -4,8 +4,8 @@ import json
 
 from wit_world.imports import call
 
-import host
 import plugin
+import web
 from host import Manifest
 
 
@@ -14,4 +14,4 @@ class Notifying:
         url = json.loads(settings)["url"]
         body = plugin.payload(event.kind, event.application, event.release.version, event.message)
         # A repetition of the same call has the same id, so that nobody is told twice.
-        host.success(host.send("POST", url, body, [("idempotency-key", call.id())]))
+        web.success(web.send("POST", url, body, [("idempotency-key", call.id())]))

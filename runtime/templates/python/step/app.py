@@ -4,8 +4,8 @@ import json
 
 from wit_world.imports import call
 
-import host
 import plugin
+import web
 from host import Manifest
 
 
@@ -14,12 +14,12 @@ class Working:
         url = json.loads(settings)["url"]
         body = {"application": occasion.application, "version": occasion.release.version}
         # Safe to call again: the other side tells a repetition by its key.
-        answer = host.send("POST", url, body, [("idempotency-key", call.id())])
-        return json.dumps(host.read(plugin.outcome, host.success(answer)))
+        answer = web.send("POST", url, body, [("idempotency-key", call.id())])
+        return json.dumps(web.read(plugin.outcome, web.success(answer)))
 
     def undo(self, occasion, outcome, settings):
         url = plugin.ticket(json.loads(settings)["url"], json.loads(outcome))
-        answer = host.send("DELETE", url)
+        answer = web.send("DELETE", url)
         # Closed already.
         if answer.status != 404:
-            host.success(answer)
+            web.success(answer)
