@@ -10,7 +10,13 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::{
-    audit::escaped, bounds, broken, call::CallState, convert, plugin::Plugin, secret::Sealed,
+    audit::escaped,
+    bounds, broken,
+    call::CallState,
+    convert,
+    grants::{Granted, Names},
+    plugin::Plugin,
+    secret::{self, Sealed},
     services::Services,
 };
 
@@ -68,7 +74,8 @@ pub struct CallContext {
     pub token: u64,
     /// Refuses changes on the machine to who lost the lease.
     pub fence: Option<Fence>,
-    /// Only grants whose purpose is `read` count, so that nothing is changed.
+    /// Only grants whose purpose is `read` count, and of those only what changes nothing by what it
+    /// is; no fence is raised.
     pub reading: bool,
 }
 
@@ -132,6 +139,21 @@ impl Worker {
     /// The plugin.
     pub fn plugin(&self) -> &Plugin {
         &self.plugin
+    }
+
+    /// What it may do with its settings in that application and environment, for people. Secrets
+    /// stand as placeholders.
+    pub fn granted(&self, application: &str, environment: &str) -> Vec<Granted> {
+        let settings = secret::with_placeholders(&self.assignment.settings);
+        let names = Names {
+            settings: &settings,
+            revealed: &settings,
+            schema: &self.plugin.description().settings_schema,
+            about: &About::default(),
+            application,
+            environment,
+        };
+        Granted::of(&self.plugin, &self.assignment.grants, &names)
     }
 
     /// A text of the plugin's without the values of its secrets.
