@@ -145,11 +145,15 @@ impl Worker {
     /// stand as placeholders.
     pub fn granted(&self, application: &str, environment: &str) -> Vec<Granted> {
         let settings = secret::with_placeholders(&self.assignment.settings);
+        let about = About {
+            targets: vec![any_target()],
+            release: None,
+        };
         let names = Names {
             settings: &settings,
             revealed: &settings,
             schema: &self.plugin.description().settings_schema,
-            about: &About::default(),
+            about: &about,
             application,
             environment,
         };
@@ -217,6 +221,18 @@ impl Worker {
             Err(ended) => broken::failure(&self.plugin, &ended, doing),
         };
         Err(sealed.redact_failure(failure))
+    }
+}
+
+/// Whatever target a call is about.
+fn any_target() -> Target {
+    let any = "*";
+    Target {
+        name: any.into(),
+        address: Some(format!("{any}:{any}")),
+        group: any.into(),
+        labels: Vec::new(),
+        details: Value::Null,
     }
 }
 

@@ -14,7 +14,8 @@ use std::{
 
 use async_trait::async_trait;
 use engine::{
-    Call, Code, Effect, Executor, Failure, Name, Operation, Report, TargetState, Timestamp, World,
+    Call, Code, Effect, Executor, Failure, Name, Operation, Reading, Report, TargetState,
+    Timestamp, World,
     invariants::{self, Breach, Invariant, State},
 };
 
@@ -96,12 +97,7 @@ impl Model {
     }
 
     /// One in which everything takes so much of what time is usual, in percent.
-    pub(crate) fn at_pace(
-        scene: &Arc<Scene>,
-        faults: &[Fault],
-        pace: u64,
-        later_ms: u64,
-    ) -> Self {
+    pub(crate) fn at_pace(scene: &Arc<Scene>, faults: &[Fault], pace: u64, later_ms: u64) -> Self {
         let began = EPOCH_MS + later_ms;
         let percents = match scene.balanced() {
             true => scene.percents(&scene.traffic),

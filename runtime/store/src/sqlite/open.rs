@@ -138,7 +138,11 @@ fn switch(connection: &Connection) -> rusqlite::Result<String> {
 }
 
 /// The file's schema version; 0 for a new one.
-pub(super) fn check(connection: &Connection, place: &Place, known: usize) -> Result<usize, StoreError> {
+pub(super) fn check(
+    connection: &Connection,
+    place: &Place,
+    known: usize,
+) -> Result<usize, StoreError> {
     let number = |sql: &str| {
         connection
             .query_row(sql, [], |row| row.get::<_, i32>(0))

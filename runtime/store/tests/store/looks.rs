@@ -111,5 +111,9 @@ async fn a_database_is_read_and_refuses_changes() {
         "{older}"
     );
     let version = "SELECT version FROM runtime.schema_version";
-    assert_eq!(server.run(&name, version), "1", "nothing was brought up to date");
+    assert_eq!(
+        server.run(&name, version),
+        "1",
+        "nothing was brought up to date"
+    );
 }
