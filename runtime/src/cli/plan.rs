@@ -52,8 +52,13 @@ impl Plan {
             Format::Json => terminal.print(&text),
             Format::Human => plan::show(&plan, self.kept(&plan), terminal),
         }
-        if let Some(path) = self.kept(&plan) {
-            keep(path, &text)?;
+        match (&self.out, self.kept(&plan)) {
+            (_, Some(path)) => keep(path, &text)?,
+            (Some(path), None) => terminal.aside(&format!(
+                "{} was not written: it would come to nothing",
+                path.display()
+            )),
+            (None, None) => {}
         }
         Ok(plan.course.exit_code)
     }

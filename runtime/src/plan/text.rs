@@ -1,11 +1,14 @@
 //! A plan for people: what is found, what differs, what happens, stage by stage, and what to know
 //! before.
 
+mod page;
+
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use engine::Release;
 
+use self::page::{BOLD, Page, wrap};
 use super::{
     Plan, PlannedPlugin,
     course::{Change, Planned, Stage},
@@ -15,19 +18,16 @@ use crate::{display, exit, terminal::Terminal};
 
 /// Targets that are told one by one; of a larger fleet, the groups are.
 const TARGETS_TOLD: usize = 24;
+/// Changes of traffic that are told of one operation.
+const CHANGES_TOLD: usize = 6;
 /// Hexadecimal digits of a digest that are told.
 const DIGITS: usize = 12;
 /// Where operations begin: behind the time.
 const INDENT: usize = 10;
 
-const BOLD: Style = Style::new().bold();
-
 /// Prints it. `out` is the file that it is written to, where it is.
 pub(crate) fn show(plan: &Plan, out: Option<&Path>, terminal: &Terminal) {
-    let page = Page {
-        terminal,
-        width: terminal.width(),
-    };
+    let page = Page::on(terminal);
     page.title(plan);
     page.targets(plan);
     page.since(plan);
@@ -49,30 +49,7 @@ pub(crate) fn show(plan: &Plan, out: Option<&Path>, terminal: &Terminal) {
     page.end(plan, out);
 }
 
-/// Where it is printed.
-struct Page<'a> {
-    terminal: &'a Terminal,
-    width: usize,
-}
-
 impl Page<'_> {
-    fn line(&self, text: &str) {
-        self.terminal.line(text);
-    }
-
-    fn heading(&self, text: &str) {
-        self.line(&format!("\n{BOLD}{text}{BOLD:#}"));
-    }
-
-    /// A paragraph behind `first`, which is so many cells wide; further lines begin there, too.
-    fn wrapped(&self, first: &str, indent: usize, text: &str) {
-        let mut lines = wrap(text, self.width.saturating_sub(indent)).into_iter();
-        self.line(&format!("{first}{}", lines.next().unwrap_or_default()));
-        for line in lines {
-            self.line(&format!("{:indent$}{line}", ""));
-        }
-    }
-
     fn fact(&self, name: &str, text: &str) {
         self.wrapped(&format!("  {name:<10}"), 12, text);
     }
@@ -295,8 +272,11 @@ fn shares(changes: &[Change]) -> String {
         );
         format!("{} {from} → {to}", change.name)
     };
-    let told: Vec<String> = changes.iter().map(told).collect();
-    told.join(", ")
+    let mut all: Vec<String> = changes.iter().take(CHANGES_TOLD).map(told).collect();
+    if changes.len() > CHANGES_TOLD {
+        all.push(format!("and {} more", changes.len() - CHANGES_TOLD));
+    }
+    all.join(", ")
 }
 
 fn row(target: &FoundTarget) -> [String; 5] {
@@ -338,44 +318,5 @@ fn short(digest: &str) -> String {
             format!("sha256:{start}…")
         }
         None => digest.to_owned(),
-    }
-}
-
-/// Lines of at most so many cells, broken between words; a word that is longer stands alone.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last().map_or(0, |line| line.chars().count());
-        let fits = line + 1 + word.chars().count() <= width;
-        match lines.last_mut() {
-            Some(last) if line == 0 => last.push_str(word),
-            Some(last) if fits => {
-                last.push(' ');
-                last.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_broken_between_words() {
-        let check = |text: &str, width, expected: &[&str]| {
-            assert_eq!(wrap(text, width), expected, "{text} in {width}");
-        };
-        check("one two three", 20, &["one two three"]);
-        check("one two three", 7, &["one two", "three"]);
-        check("one two three", 3, &["one", "two", "three"]);
-        check(
-            "a-word-that-is-long and",
-            5,
-            &["a-word-that-is-long", "and"],
-        );
-        check("", 5, &[""]);
     }
 }

@@ -551,7 +551,8 @@ fn targets_that_cannot_be_reached_refuse_it_or_are_left_out() {
     let ran = world.run(&arguments).expect(4);
     println!("{ran}");
     ran.says("It would be refused, with nothing changed")
-        .says("cannot be reached");
+        .says("cannot be reached")
+        .says("plan.json was not written");
     assert!(!world.file("plan.json").exists(), "nobody deploys that");
     assert_eq!(planned(&world, 4)["course"]["verdict"], "refused");
 
