@@ -113,7 +113,7 @@ fn same(before: &BTreeMap<PathBuf, Vec<u8>>, after: &BTreeMap<PathBuf, Vec<u8>>)
 
 /// A plan, the deployment that is held to it, and that they are the same, record by record.
 #[track_caller]
-fn does_what_it_says(world: &World) {
+pub(crate) fn does_what_it_says(world: &World) {
     let before = tree(world);
     let ran = written(world, &[]);
     same(&before, &tree(world));
