@@ -50,12 +50,12 @@ pub(super) async fn all(
         ));
     }
     warnings.extend(irreversible(brief, course));
-    warnings.extend(
-        course
-            .broken
-            .iter()
-            .map(|broken| format!("with nothing going wrong the strategy breaks a rule: {broken}")),
-    );
+    // Where it fails, that is why.
+    if course.succeeds() {
+        let told =
+            |broken| format!("with nothing going wrong the strategy breaks a rule: {broken}");
+        warnings.extend(course.broken.iter().map(told));
+    }
     warnings.extend(refused(site));
     Ok(warnings)
 }

@@ -240,13 +240,13 @@ fn the_very_first_deployment_is_planned_and_nothing_is_made() {
     assert!(!world.file(".runtime").exists(), "no state was made");
     let refused = world.run(&["status"]).expect(0);
     println!("{refused}");
-    does_what_it_says_of_the_first(&world);
+    does_what_is_written(&world);
     fleet.all_on("2.0");
 }
 
 /// As [`does_what_it_says`], where `plan.json` was written already.
 #[track_caller]
-fn does_what_it_says_of_the_first(world: &World) {
+fn does_what_is_written(world: &World) {
     let plan: Value = serde_json::from_slice(&fs::read(world.file("plan.json")).unwrap()).unwrap();
     let ran = world.run(&["deploy", "--yes", "--plan", "plan.json"]);
     let ran = ran.expect(0);
@@ -538,6 +538,78 @@ fn over_one_that_is_frozen_it_says_so() {
     ran.says("of 2.0 is frozen, and this one would go over it")
         .says("`runtime resume ")
         .says("is not well now");
+}
+
+#[test]
+fn over_one_that_is_stuck_it_says_so() {
+    let (world, fleet) = behind_the_proxy(THREE, ROLLING);
+    let toml = fleet
+        .toml()
+        .replace("successes = 2", "successes = 2\nfailures = 2");
+    world.configure(&[&toml, &fleet.proxy(), LIMITS, ROLLING]);
+    // The old release does not come back once it was stopped.
+    let current = fs::canonicalize(fleet.root("one").join("current")).unwrap();
+    fs::write(current.join("BEHAVIOUR"), "never-healthy\n").unwrap();
+    world.bad_release("2.0", "never-healthy");
+    world.deploy("2.0", 7).says("stuck");
+    world.release("3.0");
+    let before = tree(&world);
+    let ran = world.run(&["plan", "--version", "3.0"]);
+    println!("{ran}");
+    same(&before, &tree(&world));
+    ran.says("of 2.0 is stuck, and this one would go over it")
+        .says("`runtime retry ")
+        .says("one is not well now");
+}
+
+#[test]
+fn what_the_guard_would_refuse_on_the_way_is_known_before() {
+    let (world, fleet) = behind_the_proxy(THREE, ROLLING);
+    let limits = LIMITS.to_owned() + "minimum-serving = 2\n";
+    let batches = "\n[strategy]\nuse = \"rolling\"\nbatch = 2\n";
+    world.configure(&[&fleet.toml(), &fleet.proxy(), &limits, batches]);
+    world.release("2.0");
+    let plan = planned(&world, 1);
+    assert_eq!(plan["course"]["verdict"], "rolled-back");
+    let ran = world.run(&deploy("2.0")).expect(1);
+    let cause = plan["course"]["cause"]["message"].as_str().unwrap();
+    let _ = ran.says(cause);
+    // That it turns back is in the record alone.
+    let done: Vec<Value> = happened(&world)
+        .into_iter()
+        .filter(|it| it[1] != "turn")
+        .collect();
+    assert_eq!(asked_and_done(&plan), done);
+    fleet.all_on("1.0");
+}
+
+#[test]
+fn what_the_command_line_leaves_open_is_as_it_was_planned() {
+    let (world, fleet) = behind_the_proxy(THREE, CANARY);
+    world.release("2.0");
+    let more = [
+        "--strategy",
+        "rolling",
+        "--set",
+        "strategy.pause=10ms",
+        "--servers",
+        "two,three",
+        "--new-release",
+    ];
+    written(&world, &more)
+        .says("with rolling")
+        .says("passed over");
+    does_what_is_written(&world);
+    let shown = shown(&world);
+    assert_eq!(shown["strategy"], "rolling");
+    let versions = fleet.versions();
+    assert_eq!(versions["one"].as_deref(), Some("1.0"), "{versions:?}");
+    assert_eq!(versions["three"].as_deref(), Some("2.0"), "{versions:?}");
+    // A plan is good for once.
+    let again = world
+        .run(&["deploy", "--yes", "--plan", "plan.json"])
+        .expect(4);
+    again.says("what was deployed last was");
 }
 
 #[test]
