@@ -6,12 +6,15 @@ use std::{
     sync::Arc,
 };
 
-use engine::{Admission, Brief, Failure, Fleet, Installed, Name, Reading, TargetState, World};
+use engine::{Admission, Brief, Failure, Installed, Name, Reading, TargetState, World};
 
 use crate::{
     invariants::State,
     odds::{Habits, Odds},
 };
+
+/// Shares that add up to 100 but for so much, in percent, do.
+const SHARES_NOISE: f64 = 1e-4;
 
 /// A deployment to rehearse, and the world to rehearse it in.
 #[derive(Clone, Debug)]
@@ -126,12 +129,22 @@ impl Scene {
             }
         }
         scene.lost = world.unreachable.clone();
-        if scene.balanced() {
-            let fleet = Fleet::new(Arc::clone(&scene.brief), world);
-            for view in fleet.targets() {
-                let place = scene.places[view.name];
-                scene.traffic.admissions[place] = view.admission;
-                scene.traffic.shares[scene.groups[place]] += view.percent;
+        if let (Some(reading), true) = (&world.reading, scene.balanced()) {
+            for member in &reading.members {
+                let Some(place) = scene.places.get(&member.target).copied() else {
+                    continue;
+                };
+                scene.traffic.admissions[place] = member.admission;
+                if member.admission == Admission::Ready {
+                    scene.traffic.shares[scene.groups[place]] += member.percent.max(0.0);
+                }
+            }
+            let total: f64 = scene.traffic.shares.iter().sum();
+            // What others get besides is not the deployment's; weights are whole numbers.
+            if total > 0.0 && (total - 100.0).abs() > SHARES_NOISE {
+                for share in &mut scene.traffic.shares {
+                    *share *= 100.0 / total;
+                }
             }
             scene.reading.clone_from(&world.reading);
         }
