@@ -117,7 +117,7 @@ fn scene(brief: Brief, contents: &Contents) -> Scene {
 }
 
 /// How long things take: as the operator says, and as the health checks are set.
-fn habits(contents: &Contents) -> Habits {
+pub(crate) fn habits(contents: &Contents) -> Habits {
     let written = &contents.rehearsal;
     let slowest = |each: &dyn Fn(&configuration::HealthCheck) -> u64| {
         contents.health_checks.iter().map(each).max().unwrap_or(0)

@@ -18,7 +18,7 @@ use crate::{
     cli::Chosen,
     fleet,
     report::{Problem, Reason},
-    services::SecretSources,
+    services::{Heard, SecretSources},
     system,
 };
 
@@ -73,7 +73,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Problem> {
     Ok(threads()?.block_on(work))
 }
 
-/// One configuration, its folder and its store.
+/// One configuration, its folder and its store. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Site {
     /// What the operator wrote.
     pub(crate) configuration: Arc<Configuration>,
@@ -85,6 +86,9 @@ pub(crate) struct Site {
     pub(crate) store: Arc<dyn Store>,
     /// Where targets, load balancers and steps are.
     pub(crate) machines: Arc<Machines>,
+    /// What plugins ask for here, where nothing may be changed by it: then nothing of it goes to
+    /// the audit.
+    pub(crate) heard: Option<Arc<Heard>>,
     runtime: Arc<tokio::runtime::Runtime>,
 }
 
@@ -96,6 +100,16 @@ impl Site {
 
     /// Opens the store of a configuration.
     pub(crate) fn with(configuration: Configuration) -> Result<Self, Problem> {
+        Self::at(configuration, None)
+    }
+
+    /// The same, only to look: nothing is made that is not there, and nothing can be changed.
+    pub(crate) fn looking(configuration: Configuration) -> Result<Self, Problem> {
+        Self::at(configuration, Some(Arc::default()))
+    }
+
+    fn at(configuration: Configuration, heard: Option<Arc<Heard>>) -> Result<Self, Problem> {
+        let looks = heard.is_some();
         let folder = folder(&configuration);
         let contents = &configuration.contents;
         let state = state(contents, &folder);
@@ -103,8 +117,12 @@ impl Site {
         let store = match &contents.state.url {
             Some(url) => {
                 let password = runtime.block_on(password(contents, &folder))?;
-                store::open(url, password.as_deref())?
+                match looks {
+                    true => store::look(url, password.as_deref())?,
+                    false => store::open(url, password.as_deref())?,
+                }
             }
+            None if looks => Arc::new(Sqlite::look(state.join("state.db"))?),
             None => Arc::new(Sqlite::open(state.join("state.db"))?),
         };
         Ok(Self {
@@ -113,6 +131,7 @@ impl Site {
             folder,
             state,
             store,
+            heard,
             runtime,
         })
     }
@@ -128,6 +147,7 @@ impl Site {
             folder: self.folder.clone(),
             state: self.state.clone(),
             store: self.store.clone(),
+            heard: self.heard.clone(),
             runtime: self.runtime.clone(),
         };
         Ok((site, pinned))
@@ -163,6 +183,7 @@ impl Site {
             configuration: Arc::new(configuration),
             folder,
             store,
+            heard: None,
             runtime,
         })
     }

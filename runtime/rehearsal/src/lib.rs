@@ -25,6 +25,6 @@ pub use fault::{Fault, Flaw, Moment, Way};
 pub use odds::{Habits, Odds};
 pub use rehearse::{Plan, rehearse, repeat};
 pub use rule::{Broken, Whose};
-pub use run::{Ending, Run, Strategies};
+pub use run::{Ending, Run, Strategies, foresee};
 pub use scene::Scene;
 pub use summary::{Finding, Percentiles, Sample, Summary};

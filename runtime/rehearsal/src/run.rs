@@ -25,6 +25,12 @@ use crate::{
 /// How often a deployment is taken up again: more than there are faults that cut it off.
 const PROCESSES_MAX: u32 = 16;
 
+/// Everything takes as long as it usually does, in percent of that.
+const USUAL: u64 = 100;
+
+/// Longer than any deployment, in milliseconds: ten years.
+const EVER_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
+
 /// Makes the strategy that is rehearsed.
 pub trait Strategies: Sync {
     /// A fresh one for a deployment that found the world so.
@@ -133,6 +139,29 @@ pub(crate) struct Look {
     pub(crate) keeps_calls: bool,
 }
 
+/// Runs it once as a deployment would go now, with what was found ([`Scene::finding`]) and nothing
+/// else going wrong: everything takes as long as usual, and whoever is asked agrees.
+///
+/// `listener` hears each record at its virtual time, and the verdict at the end.
+pub fn foresee(scene: &Scene, strategies: &dyn Strategies, listener: Arc<dyn Observer>) -> Run {
+    let scene = Arc::new(scene.clone());
+    let faults: Vec<Fault> = scene
+        .lost
+        .keys()
+        .map(|target| Fault::Unreachable {
+            target: target.clone(),
+            from_ms: 0,
+            for_ms: EVER_MS,
+        })
+        .collect();
+    let model = Model::at_pace(&scene, &faults, USUAL, 0);
+    let look = Look {
+        listener: Some(listener),
+        ..Look::default()
+    };
+    lead(&scene, strategies, model, 0, &faults, &look).0
+}
+
 /// Runs it to an end.
 pub(crate) fn run(
     scene: &Arc<Scene>,
@@ -174,6 +203,18 @@ fn carry_through(
     look: &Look,
 ) -> (Run, Model) {
     let model = Model::new(scene, faults, seed, look.later_ms);
+    lead(scene, strategies, model, seed, faults, look)
+}
+
+/// The way of a deployment in that model, through as many processes as it takes.
+fn lead(
+    scene: &Arc<Scene>,
+    strategies: &dyn Strategies,
+    model: Model,
+    seed: u64,
+    faults: &[Fault],
+    look: &Look,
+) -> (Run, Model) {
     if look.keeps_calls {
         model.lock().asked = Some(Vec::new());
     }

@@ -6,12 +6,15 @@ use std::{
     sync::Arc,
 };
 
-use engine::{Admission, Brief, Installed, Name, TargetState, World};
+use engine::{Admission, Brief, Failure, Installed, Name, Reading, TargetState, World};
 
 use crate::{
     invariants::State,
     odds::{Habits, Odds},
 };
+
+/// Shares that add up to 100 but for so much, in percent, do.
+const SHARES_NOISE: f64 = 1e-4;
 
 /// A deployment to rehearse, and the world to rehearse it in.
 #[derive(Clone, Debug)]
@@ -31,6 +34,10 @@ pub struct Scene {
     pub(crate) bystanders: Vec<bool>,
     /// By place: it may end without traffic and on another release.
     pub(crate) idle: Vec<bool>,
+    /// What the load balancer really showed, until something is asked of it.
+    pub(crate) reading: Option<Reading>,
+    /// Targets that cannot be reached from the beginning on, and why.
+    pub(crate) lost: BTreeMap<Name, Failure>,
 }
 
 impl Scene {
@@ -107,8 +114,41 @@ impl Scene {
             group_names,
             bystanders,
             idle,
+            reading: None,
+            lost: BTreeMap::new(),
             brief,
         }
+    }
+
+    /// What was really found, on the targets and at the load balancer.
+    pub fn finding(brief: impl Into<Arc<Brief>>, world: &World) -> Self {
+        let mut scene = Self::empty(brief);
+        for (name, state) in &world.targets {
+            if let Some(place) = scene.places.get(name) {
+                scene.first[*place] = state.clone();
+            }
+        }
+        scene.lost = world.unreachable.clone();
+        if let (Some(reading), true) = (&world.reading, scene.balanced()) {
+            for member in &reading.members {
+                let Some(place) = scene.places.get(&member.target).copied() else {
+                    continue;
+                };
+                scene.traffic.admissions[place] = member.admission;
+                if member.admission == Admission::Ready {
+                    scene.traffic.shares[scene.groups[place]] += member.percent.max(0.0);
+                }
+            }
+            let total: f64 = scene.traffic.shares.iter().sum();
+            // What others get besides is not the deployment's; weights are whole numbers.
+            if total > 0.0 && (total - 100.0).abs() > SHARES_NOISE {
+                for share in &mut scene.traffic.shares {
+                    *share *= 100.0 / total;
+                }
+            }
+            scene.reading.clone_from(&world.reading);
+        }
+        scene
     }
 
     /// The same with the traffic split so between groups at the beginning, in percent; a group
@@ -199,6 +239,8 @@ impl Scene {
         apart.habits = self.habits.clone();
         apart.odds = self.odds.clone();
         apart.traffic = self.traffic.clone();
+        apart.reading.clone_from(&self.reading);
+        apart.lost.clone_from(&self.lost);
         for (state, of) in apart.first.iter_mut().zip(&self.first) {
             let installed = |each: &Installed| Installed {
                 id: copied(&each.id),

@@ -14,7 +14,8 @@ use std::{
 
 use async_trait::async_trait;
 use engine::{
-    Call, Code, Effect, Executor, Failure, Name, Operation, Report, TargetState, Timestamp, World,
+    Call, Code, Effect, Executor, Failure, Name, Operation, Reading, Report, TargetState,
+    Timestamp, World,
     invariants::{self, Breach, Invariant, State},
 };
 
@@ -72,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) shown_percents: Vec<f64>,
     /// What each target really gets.
     pub(crate) percents: Vec<f64>,
+    /// What it really showed, until something was asked of it.
+    pub(crate) untouched: Option<Reading>,
     /// A change that the load balancer makes later.
     pub(crate) late: Option<(u64, State)>,
     pub(crate) visited: Vec<State>,
@@ -89,6 +92,12 @@ pub(crate) struct Inner {
 
 impl Model {
     pub(crate) fn new(scene: &Arc<Scene>, faults: &[Fault], seed: u64, later_ms: u64) -> Self {
+        let pace = Random::new(!seed).between(70, 150);
+        Self::at_pace(scene, faults, pace, later_ms)
+    }
+
+    /// One in which everything takes so much of what time is usual, in percent.
+    pub(crate) fn at_pace(scene: &Arc<Scene>, faults: &[Fault], pace: u64, later_ms: u64) -> Self {
         let began = EPOCH_MS + later_ms;
         let percents = match scene.balanced() {
             true => scene.percents(&scene.traffic),
@@ -111,9 +120,10 @@ impl Model {
             shown: scene.traffic.clone(),
             shown_percents: percents.clone(),
             percents,
+            untouched: scene.reading.clone(),
             late: None,
             visited: vec![scene.traffic.clone()],
-            pace: Random::new(!seed).between(70, 150),
+            pace,
             toll: Toll::default(),
             breaches: Vec::new(),
             ledger: Ledger::new(faults),
@@ -289,7 +299,10 @@ impl Inner {
             self.advance(self.now + NO_ROUTE_MS);
             for (place, (name, site)) in self.scene.names.iter().zip(&self.sites).enumerate() {
                 if lost.contains(&place) {
-                    world.unreachable.insert(name.clone(), no_route());
+                    let known = self.scene.lost.get(name).cloned();
+                    world
+                        .unreachable
+                        .insert(name.clone(), known.unwrap_or_else(no_route));
                 } else {
                     world.targets.insert(name.clone(), site.state.clone());
                 }

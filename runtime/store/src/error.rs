@@ -53,6 +53,19 @@ pub enum StoreError {
         /// The newest that this program knows.
         known: u32,
     },
+    /// An older program wrote it, and it was opened only to be read.
+    #[error(
+        "{place} was last written by an older version of this program (schema {found}, this one \
+         needs {known}); whatever changes it next, such as `runtime deploy`, brings it up to date"
+    )]
+    Older {
+        /// The store.
+        place: Place,
+        /// Its schema.
+        found: u32,
+        /// What this program needs.
+        known: u32,
+    },
     /// The file cannot be written.
     #[error("{place} is read-only; give this user the right to write it and its directory")]
     ReadOnly {

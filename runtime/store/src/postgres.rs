@@ -119,6 +119,22 @@ impl Postgres {
     /// version.
     pub fn open(url: &str, options: &Options) -> Result<Self, StoreError> {
         let address = Address::parse(url, options.password.as_deref())?;
+        Self::at(address, options)
+    }
+
+    /// Connects to a database to read it: it refuses every change. None where nobody ever kept
+    /// anything there.
+    ///
+    /// Fails as [`Postgres::open`] does, and where an older version wrote what is there.
+    pub fn look(url: &str, options: &Options) -> Result<Option<Self>, StoreError> {
+        let address = Address::parse(url, options.password.as_deref())?.reading();
+        match Self::at(address, options) {
+            Err(StoreError::Older { found: 0, .. }) => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    fn at(address: Address, options: &Options) -> Result<Self, StoreError> {
         let topics = Arc::<Topics>::default();
         let (calls, thread) = Calls::start(
             address,

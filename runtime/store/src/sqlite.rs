@@ -2,6 +2,7 @@
 //! the connection; the statements are below.
 
 mod audit;
+mod copy;
 mod database;
 mod deployment;
 mod failure;
@@ -21,7 +22,7 @@ use std::{path::Path, sync::Arc, thread::JoinHandle};
 
 use async_trait::async_trait;
 use engine::{Brief, Journal, Record, Timestamp, Verdict};
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use serde_json::Value;
 
 use crate::{
@@ -67,6 +68,27 @@ impl Sqlite {
         let path = path.as_ref();
         let place = Place::file(path);
         let connection = open::open(path, &place)?;
+        Self::on(connection, path, place)
+    }
+
+    /// What the store in that file has now, in memory: an empty one where there is no file. The
+    /// file stays as it is, of whatever version, and whatever is changed here is forgotten.
+    pub fn look(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let place = Place::file(path);
+        let connection = copy::of(path, &place)?;
+        Self::on(connection, path, place)
+    }
+
+    /// An empty store, in memory.
+    pub(crate) fn nothing() -> Result<Self, StoreError> {
+        let path = Path::new("(nothing)");
+        let place = Place::file(path);
+        let connection = copy::empty(&place)?;
+        Self::on(connection, path, place)
+    }
+
+    fn on(connection: Connection, path: &Path, place: Place) -> Result<Self, StoreError> {
         let (jobs, thread) = Jobs::start(connection, place)?;
         let topics = Arc::<Topics>::default();
         Ok(Self {

@@ -12,7 +12,7 @@ use super::{
     address::Address,
     change::{Change, Kind, Trace},
     failure::Remedy,
-    migrate::migrate,
+    migrate::{current, migrate},
     session::{Session, silent},
 };
 use crate::{error::StoreError, pending::Waiting};
@@ -73,12 +73,19 @@ impl Link {
         }
     }
 
-    /// Connects, and brings the schema up to date.
+    /// Connects, and brings the schema up to date; where nothing may be changed, it must be.
     pub(super) async fn open(&mut self, by: Instant) -> Result<(), StoreError> {
         let mut pauses = Pauses::until(by);
         loop {
             let session = self.session(&mut pauses).await?;
-            let migrated = within(&session, Size::Large, migrate(&session)).await;
+            let reading = self.address.reading;
+            let schema = async {
+                match reading {
+                    true => current(&session).await,
+                    false => migrate(&session).await,
+                }
+            };
+            let migrated = within(&session, Size::Large, schema).await;
             match self.again(migrated, &session) {
                 Try::Done(result) => return result,
                 Try::Again(met) => pauses.pause(met).await?,

@@ -27,6 +27,18 @@ pub(super) async fn migrate(session: &Session) -> Result<(), StoreError> {
     prepare(session, MIGRATIONS).await
 }
 
+/// Fails unless the schema is there and up to date; where there is none, it has version 0.
+pub(super) async fn current(session: &Session) -> Result<(), StoreError> {
+    match check(session, MIGRATIONS.len()).await? {
+        Some(version) if version == MIGRATIONS.len() => Ok(()),
+        older => Err(StoreError::Older {
+            place: session.place.clone(),
+            found: u32::try_from(older.unwrap_or(0)).unwrap_or(u32::MAX),
+            known: u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX),
+        }),
+    }
+}
+
 async fn prepare(session: &Session, migrations: &[&str]) -> Result<(), StoreError> {
     if check(session, migrations.len()).await? == Some(migrations.len()) {
         return Ok(());

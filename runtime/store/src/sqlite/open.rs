@@ -16,13 +16,13 @@ use crate::{error::StoreError, place::Place, schema::MIGRATIONS};
 
 /// How long a statement waits for another process that is writing. Longer than any transaction
 /// of ours takes on a slow disk, shorter than the shortest lease.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between two attempts at what SQLite does not wait for itself.
 const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 /// Statements kept prepared: more than there are in this crate.
-const STATEMENTS_MAX: usize = 128;
+pub(super) const STATEMENTS_MAX: usize = 128;
 
 /// Marks a SQLite file as a state store: `runt` in ASCII.
 const APPLICATION_ID: i32 = 0x7275_6e74;
@@ -138,7 +138,11 @@ fn switch(connection: &Connection) -> rusqlite::Result<String> {
 }
 
 /// The file's schema version; 0 for a new one.
-fn check(connection: &Connection, place: &Place, known: usize) -> Result<usize, StoreError> {
+pub(super) fn check(
+    connection: &Connection,
+    place: &Place,
+    known: usize,
+) -> Result<usize, StoreError> {
     let number = |sql: &str| {
         connection
             .query_row(sql, [], |row| row.get::<_, i32>(0))
@@ -165,7 +169,7 @@ fn check(connection: &Connection, place: &Place, known: usize) -> Result<usize, 
     }
 }
 
-fn migrate(
+pub(super) fn migrate(
     connection: &mut Connection,
     place: &Place,
     migrations: &[&str],
