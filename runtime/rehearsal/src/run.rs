@@ -8,7 +8,7 @@ use std::{
 };
 
 use engine::{
-    Code, Deployment, Failure, Halt, Observer, Resume, StepWord, Strategy, Verdict, World,
+    Code, Deployment, Failure, Halt, Observer, Record, Resume, StepWord, Strategy, Verdict, World,
     rollback_open,
 };
 use serde::{Deserialize, Serialize};
@@ -122,6 +122,19 @@ pub struct Run {
     pub broken: Vec<Broken>,
 }
 
+/// One run with all that it wrote down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Told {
+    /// What came of it.
+    #[serde(flatten)]
+    pub run: Run,
+    /// How it ended, in the deployment's own words.
+    pub verdict: Verdict,
+    /// Its record.
+    pub records: Vec<Record>,
+}
+
 /// How a run is looked at.
 #[derive(Clone, Default)]
 pub(crate) struct Look {
@@ -131,6 +144,36 @@ pub(crate) struct Look {
     pub(crate) later_ms: u64,
     /// The strategy's calls are kept.
     pub(crate) keeps_calls: bool,
+    /// All of the record is kept.
+    pub(crate) keeps_records: bool,
+    /// Everything takes as long as is usual, whatever the seed.
+    pub(crate) even: bool,
+}
+
+/// Runs it to an end, and keeps all that it writes down. Without a seed everything takes as long
+/// as is usual.
+pub(crate) fn run_told(
+    scene: &Arc<Scene>,
+    strategies: &dyn Strategies,
+    seed: Option<u64>,
+    faults: &[Fault],
+    listener: Arc<dyn Observer>,
+) -> Told {
+    let look = Look {
+        listener: Some(listener),
+        keeps_records: true,
+        even: seed.is_none(),
+        ..Look::default()
+    };
+    let (run, verdict, model) =
+        carry_through(scene, strategies, seed.unwrap_or(0), faults, &look);
+    let records = model.lock().ledger.written();
+    let run = at_other_times(run, &model, scene, strategies, faults);
+    Told {
+        run,
+        verdict,
+        records,
+    }
 }
 
 /// Runs it to an end.
@@ -140,27 +183,24 @@ pub(crate) fn run(
     seed: u64,
     faults: &[Fault],
 ) -> Run {
-    run_told(scene, strategies, seed, faults, None)
+    let (run, _, model) = carry_through(scene, strategies, seed, faults, &Look::default());
+    at_other_times(run, &model, scene, strategies, faults)
 }
 
-/// The same, with somebody who listens.
-pub(crate) fn run_told(
+/// A strategy that asks for the time makes the same calls at another one.
+fn at_other_times(
+    run: Run,
+    model: &Model,
     scene: &Arc<Scene>,
     strategies: &dyn Strategies,
-    seed: u64,
     faults: &[Fault],
-    listener: Option<Arc<dyn Observer>>,
 ) -> Run {
-    let look = Look {
-        listener,
-        ..Look::default()
-    };
-    let (run, model) = carry_through(scene, strategies, seed, faults, &look);
     if !model.lock().clock_asked {
         return run;
     }
+    let seed = run.seed;
     rule::clock(run, |look| {
-        let (_, model) = carry_through(scene, strategies, seed, faults, &look);
+        let (_, _, model) = carry_through(scene, strategies, seed, faults, &look);
         let asked = model.lock().asked.take();
         asked.unwrap_or_default()
     })
@@ -172,16 +212,57 @@ fn carry_through(
     seed: u64,
     faults: &[Fault],
     look: &Look,
-) -> (Run, Model) {
+) -> (Run, Verdict, Model) {
     let model = Model::new(scene, faults, seed, look.later_ms);
-    if look.keeps_calls {
-        model.lock().asked = Some(Vec::new());
-    }
-    let mut broken = Vec::new();
+    model.lock().looked_at(look);
     let (clerk, watcher, people) = attend(&model, look);
     let brief = Arc::clone(&scene.brief);
     let deployment = Deployment::new(brief, Box::new(model.clone()), clerk, watcher, people);
-    let mut verdict = block_on(conduct(deployment, strategies, &mut broken));
+    let (verdict, broken) = to_an_end(deployment, strategies, &model, look);
+    let run = model.lock().conclude(seed, faults, &verdict, broken);
+    (run, verdict, model)
+}
+
+/// Goes on in the model where so many records of a deployment that happened end.
+pub(crate) fn carry_on(
+    scene: &Arc<Scene>,
+    strategies: &dyn Strategies,
+    model: &Model,
+    listener: Option<Arc<dyn Observer>>,
+) -> Told {
+    let look = Look {
+        listener,
+        ..Look::default()
+    };
+    let (clerk, watcher, people) = attend(model, &look);
+    let records = model.lock().ledger.written();
+    let deployment = Deployment::replay(
+        Arc::clone(&scene.brief),
+        records,
+        Box::new(model.clone()),
+        clerk,
+        watcher,
+        people,
+    );
+    let (verdict, broken) = to_an_end(deployment, strategies, model, &look);
+    let mut inner = model.lock();
+    let faults = std::mem::take(&mut inner.struck);
+    Told {
+        run: inner.conclude(0, &faults, &verdict, broken),
+        verdict,
+        records: inner.ledger.written(),
+    }
+}
+
+/// Through as many processes as it takes.
+fn to_an_end(
+    mut deployment: Deployment,
+    strategies: &dyn Strategies,
+    model: &Model,
+    look: &Look,
+) -> (Verdict, Vec<Broken>) {
+    let mut broken = Vec::new();
+    let mut verdict = block_on(conduct(&mut deployment, strategies, &mut broken));
     for _ in 0..PROCESSES_MAX {
         let taken_back = match &verdict {
             Verdict::Left | Verdict::Abandoned { .. } => false,
@@ -193,10 +274,9 @@ fn carry_through(
             }
             _ => break,
         };
-        verdict = take_up(strategies, &model, look, taken_back, &mut broken);
+        verdict = take_up(strategies, model, look, taken_back, &mut broken);
     }
-    let run = model.lock().conclude(seed, faults, &verdict, broken);
-    (run, model)
+    (verdict, broken)
 }
 
 type Around = (Box<Clerk>, Arc<Watcher>, Arc<People>);
@@ -248,7 +328,7 @@ fn take_up(
         step: Some(StepWord::Again),
         ..Resume::default()
     };
-    let deployment = Deployment::resume(
+    let mut deployment = Deployment::resume(
         brief,
         resume,
         Box::new(model.clone()),
@@ -256,11 +336,12 @@ fn take_up(
         watcher,
         people,
     );
-    block_on(conduct(deployment, strategies, broken))
+    block_on(conduct(&mut deployment, strategies, broken))
 }
 
-async fn conduct(
-    mut deployment: Deployment,
+/// Runs a deployment from its beginning to its end.
+pub(crate) async fn conduct(
+    deployment: &mut Deployment,
     strategies: &dyn Strategies,
     broken: &mut Vec<Broken>,
 ) -> Verdict {
@@ -270,7 +351,7 @@ async fn conduct(
             let strategy = strategies.strategy(deployment.found().unwrap_or(&nothing));
             match strategy {
                 Ok(mut strategy) => {
-                    let result = strategy.run(&mut deployment).await;
+                    let result = strategy.run(deployment).await;
                     broken.extend(result.as_ref().err().and_then(rule::of_the_end));
                     result
                 }
@@ -294,6 +375,18 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl crate::world::Inner {
+    fn looked_at(&mut self, look: &Look) {
+        if look.keeps_calls {
+            self.asked = Some(Vec::new());
+        }
+        if look.keeps_records {
+            self.ledger.keep_all();
+        }
+        if look.even {
+            self.even();
+        }
+    }
+
     fn conclude(
         &mut self,
         seed: u64,
@@ -314,7 +407,9 @@ impl crate::world::Inner {
             Verdict::Halted { .. } | Verdict::Left => None,
         };
         broken.extend(self.breaches.drain(..).map(Broken::invariant));
-        rule::of_the_run(&mut broken, &self.refused, cause, ending, faults);
+        // What had gone wrong before is not among the faults of a branch.
+        let unharmed = faults.is_empty() && !self.retold;
+        rule::of_the_run(&mut broken, &self.refused, cause, ending, unharmed);
         let toll = &self.toll;
         let part = |ms: f64| {
             if toll.traffic_ms > 0.0 {
