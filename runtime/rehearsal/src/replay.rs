@@ -74,8 +74,8 @@ pub struct Past<'a> {
     pub brief: Arc<Brief>,
     /// Its record, or the beginning of it.
     pub records: &'a [Record],
-    /// Whether that is all of it: nothing is added to it any more.
-    pub whole: bool,
+    /// How it ended; none where that is not all of its record.
+    pub verdict: Option<&'a Verdict>,
 }
 
 impl Past<'_> {
@@ -115,7 +115,9 @@ impl Past<'_> {
         let Some(next) = next else {
             return match asked {
                 None => Replayed::Agrees,
-                Some(asked) if self.whole => asked.differs(end, Wanted::End),
+                // Taken back by somebody before it changed anything.
+                Some(_) if self.verdict.is_some_and(by_somebody) => Replayed::Agrees,
+                Some(asked) if self.verdict.is_some() => asked.differs(end, Wanted::End),
                 Some(asked) => Replayed::GoesOn { next: asked.wanted },
             };
         };
@@ -126,7 +128,9 @@ impl Past<'_> {
         match (origin, asked) {
             (Origin::Turn(way), Some(asked)) if asked.turn == Some(*way) => Replayed::Agrees,
             // Somebody else took it back, or it was cut off.
-            (Origin::Turn(Turn::Back), Some(asked)) if asked.turn.is_none() && from_outside(next) => {
+            (Origin::Turn(Turn::Back), Some(asked))
+                if asked.turn.is_none() && from_outside(next) =>
+            {
                 Replayed::Agrees
             }
             (_, None) => differs(*sequence, recorded, Wanted::End, None),
@@ -186,7 +190,10 @@ impl Past<'_> {
 
     /// What the deployment found when it began.
     fn scene(&self) -> Scene {
-        let first = self.records.first().and_then(|record| record.outcome.as_ref());
+        let first = self
+            .records
+            .first()
+            .and_then(|record| record.outcome.as_ref());
         let world = first
             .and_then(|outcome| outcome.report.as_ref())
             .and_then(|report| report.world.as_ref());
@@ -210,6 +217,10 @@ fn from_outside(turn: &Record) -> bool {
     matches!(result, Some(Err(failure)) if failure.code == Code::Interrupted)
 }
 
+fn by_somebody(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Refused { cause } if cause.code == Code::Interrupted)
+}
+
 /// What a record is of.
 pub(crate) fn wanted(intent: &Intent) -> Wanted {
     match (&intent.operation, &intent.effect) {
@@ -219,12 +230,7 @@ pub(crate) fn wanted(intent: &Intent) -> Wanted {
     }
 }
 
-fn differs(
-    sequence: u64,
-    recorded: Wanted,
-    asked: Wanted,
-    failure: Option<Failure>,
-) -> Replayed {
+fn differs(sequence: u64, recorded: Wanted, asked: Wanted, failure: Option<Failure>) -> Replayed {
     Replayed::Differs(Box::new(Differs {
         sequence,
         recorded,

@@ -165,8 +165,7 @@ pub(crate) fn run_told(
         even: seed.is_none(),
         ..Look::default()
     };
-    let (run, verdict, model) =
-        carry_through(scene, strategies, seed.unwrap_or(0), faults, &look);
+    let (run, verdict, model) = carry_through(scene, strategies, seed.unwrap_or(0), faults, &look);
     let records = model.lock().ledger.written();
     let run = at_other_times(run, &model, scene, strategies, faults);
     Told {

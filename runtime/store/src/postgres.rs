@@ -69,6 +69,8 @@ pub struct Options {
     pub patience: Duration,
     /// By whose time leases and locks run out.
     pub clock: Clock,
+    /// It is only read: the schema must be there and up to date, and every change fails.
+    pub reading: bool,
 }
 
 impl Default for Options {
@@ -77,6 +79,7 @@ impl Default for Options {
             password: None,
             patience: Duration::from_secs(30),
             clock: Clock::Database,
+            reading: false,
         }
     }
 }
@@ -87,6 +90,7 @@ impl fmt::Debug for Options {
             .field("password", &self.password.as_ref().map(|_| "…"))
             .field("patience", &self.patience)
             .field("clock", &self.clock)
+            .field("reading", &self.reading)
             .finish()
     }
 }
@@ -120,12 +124,7 @@ impl Postgres {
     pub fn open(url: &str, options: &Options) -> Result<Self, StoreError> {
         let address = Address::parse(url, options.password.as_deref())?;
         let topics = Arc::<Topics>::default();
-        let (calls, thread) = Calls::start(
-            address,
-            options.clock,
-            options.patience,
-            Arc::clone(&topics),
-        )?;
+        let (calls, thread) = Calls::start(address, options, Arc::clone(&topics))?;
         Ok(Self {
             calls,
             topics,

@@ -21,7 +21,7 @@ use std::{path::Path, sync::Arc, thread::JoinHandle};
 
 use async_trait::async_trait;
 use engine::{Brief, Journal, Record, Timestamp, Verdict};
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use serde_json::Value;
 
 use crate::{
@@ -67,6 +67,21 @@ impl Sqlite {
         let path = path.as_ref();
         let place = Place::file(path);
         let connection = open::open(path, &place)?;
+        Self::with(path, connection, place)
+    }
+
+    /// Opens the store in that file for reading only: it is neither made nor brought up to date,
+    /// and every change fails.
+    ///
+    /// Fails where there is no such file, and as [`Sqlite::open`] does.
+    pub fn reading(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let place = Place::file(path);
+        let connection = open::reading(path, &place)?;
+        Self::with(path, connection, place)
+    }
+
+    fn with(path: &Path, connection: Connection, place: Place) -> Result<Self, StoreError> {
         let (jobs, thread) = Jobs::start(connection, place)?;
         let topics = Arc::<Topics>::default();
         Ok(Self {

@@ -38,9 +38,7 @@ impl Deployment {
     async fn go_on(&mut self, way: Turn, cause: Failure) -> Result<Verdict, Abandoned> {
         let replay = self.replay.take();
         let seamless = replay.as_ref().is_some_and(|replay| replay.seamless);
-        let records = replay
-            .into_iter()
-            .flat_map(|replay| replay.into_records());
+        let records = replay.into_iter().flat_map(|replay| replay.into_records());
         match way {
             Turn::Freeze => self.go_freeze(records, cause).await,
             Turn::Back | Turn::Forth if seamless => {

@@ -104,7 +104,10 @@ fn what_is_asked_for_next_is_what_the_record_has_next() {
         let (stage, mut script) = course(full, at, fails);
         let (again, next) = replay(&stage, &mut script, told(&records));
         if fails {
-            assert_eq!(next.map(|next| next.origin), Some(Origin::Turn(crate::Turn::Back)));
+            assert_eq!(
+                next.map(|next| next.origin),
+                Some(Origin::Turn(crate::Turn::Back))
+            );
         } else {
             assert_eq!((again, next), (verdict, None), "{name}");
         }
@@ -151,7 +154,9 @@ fn another_call_is_told_with_its_place() {
     else {
         panic!("{verdict:?}");
     };
-    let before = records.iter().take_while(|record| record.intent.sequence < sequence);
+    let before = records
+        .iter()
+        .take_while(|record| record.intent.sequence < sequence);
     let calls = before.filter(|record| record.intent.operation.is_some());
     assert_eq!(calls.count(), 1, "{sequence}\n{}", whole.told());
     assert_eq!(asked, crate::Wanted::Call(Operation::Now));

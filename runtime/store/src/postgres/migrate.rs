@@ -27,6 +27,20 @@ pub(super) async fn migrate(session: &Session) -> Result<(), StoreError> {
     prepare(session, MIGRATIONS).await
 }
 
+/// Makes sure that there is a schema, and that it is up to date.
+pub(super) async fn read_only(session: &Session) -> Result<(), StoreError> {
+    let place = session.place.clone();
+    match check(session, MIGRATIONS.len()).await? {
+        Some(version) if version == MIGRATIONS.len() => Ok(()),
+        Some(version) => Err(StoreError::Older {
+            place,
+            found: u32::try_from(version).unwrap_or(0),
+            known: u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX),
+        }),
+        None => Err(StoreError::Absent { place }),
+    }
+}
+
 async fn prepare(session: &Session, migrations: &[&str]) -> Result<(), StoreError> {
     if check(session, migrations.len()).await? == Some(migrations.len()) {
         return Ok(());

@@ -48,6 +48,30 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(path, flags)
 }
 
+/// Opens a file that is there, for reading only.
+pub(super) fn reading(path: &Path, place: &Place) -> Result<Connection, StoreError> {
+    if path.try_exists().is_ok_and(|exists| !exists) {
+        return Err(StoreError::Absent {
+            place: place.clone(),
+        });
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let sql = |error: rusqlite::Error| translate(place, &error);
+    let connection = Connection::open_with_flags(path, flags).map_err(sql)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(sql)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    match check(&connection, place, MIGRATIONS.len())? {
+        version if version < MIGRATIONS.len() => Err(StoreError::Older {
+            place: place.clone(),
+            found: u32::try_from(version).unwrap_or(0),
+            known: u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX),
+        }),
+        _ => Ok(connection),
+    }
+}
+
 fn create(path: &Path) -> io::Result<()> {
     if let Some(directory) = path
         .parent()
