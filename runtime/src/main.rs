@@ -27,6 +27,7 @@ mod pinned;
 mod project;
 mod rehearsal;
 mod release;
+mod replay;
 mod report;
 mod serve;
 mod services;

@@ -6,6 +6,7 @@ mod html;
 mod plot;
 mod text;
 mod words;
+mod written;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +19,12 @@ use host::{Services, StrategyPlugin};
 use rehearsal::{Habits, Odds, Scene};
 use serde_json::Value;
 
-pub(crate) use self::{html::page, text::report, words::Circumstances};
+pub(crate) use self::{
+    html::page,
+    text::{outcome, report},
+    words::Circumstances,
+    written::{Written, WrittenChange, faults},
+};
 use crate::{
     assemble,
     catalogue::Catalogue,
@@ -117,7 +123,7 @@ fn scene(brief: Brief, contents: &Contents) -> Scene {
 }
 
 /// How long things take: as the operator says, and as the health checks are set.
-fn habits(contents: &Contents) -> Habits {
+pub(crate) fn habits(contents: &Contents) -> Habits {
     let written = &contents.rehearsal;
     let slowest = |each: &dyn Fn(&configuration::HealthCheck) -> u64| {
         contents.health_checks.iter().map(each).max().unwrap_or(0)

@@ -12,7 +12,7 @@ use std::{
 use configuration::{Configuration, Contents, Overrides, Sources};
 use host::Secrets as _;
 use machines::Machines;
-use store::{Deployment, Filter, Owner, Pinned, Scope, Sqlite, Store};
+use store::{Deployment, Filter, Owner, Pinned, Scope, Store, StoreError};
 
 use crate::{
     cli::Chosen,
@@ -37,6 +37,9 @@ impl Sources for Machine {
         std::env::var(name).ok()
     }
 }
+
+/// Opens a store at an address, with a password.
+type Opens = fn(&str, Option<&str>) -> Result<Arc<dyn Store>, StoreError>;
 
 /// Reads and checks a configuration.
 pub(crate) fn configuration(
@@ -94,8 +97,19 @@ impl Site {
         Self::with(configuration(chosen, &Overrides::default())?)
     }
 
+    /// Reads the configuration and opens its store for reading only: it must be there, and no call
+    /// changes anything.
+    pub(crate) fn reading(chosen: &Chosen) -> Result<Self, Problem> {
+        let configuration = configuration(chosen, &Overrides::default())?;
+        Self::opened(configuration, store::reading)
+    }
+
     /// Opens the store of a configuration.
     pub(crate) fn with(configuration: Configuration) -> Result<Self, Problem> {
+        Self::opened(configuration, store::open)
+    }
+
+    fn opened(configuration: Configuration, open: Opens) -> Result<Self, Problem> {
         let folder = folder(&configuration);
         let contents = &configuration.contents;
         let state = state(contents, &folder);
@@ -103,9 +117,9 @@ impl Site {
         let store = match &contents.state.url {
             Some(url) => {
                 let password = runtime.block_on(password(contents, &folder))?;
-                store::open(url, password.as_deref())?
+                open(url, password.as_deref())?
             }
-            None => Arc::new(Sqlite::open(state.join("state.db"))?),
+            None => open(&state.join("state.db").to_string_lossy(), None)?,
         };
         Ok(Self {
             machines: Arc::new(fleet::machines(contents, &folder)),

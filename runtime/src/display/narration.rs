@@ -239,7 +239,7 @@ fn asks(question: &str, approvers: &Approvers) -> String {
     )
 }
 
-fn heeded(signal: &Signal) -> String {
+pub(crate) fn heeded(signal: &Signal) -> String {
     let what = match signal.wish {
         Wish::Pause => "paused",
         Wish::Continue => "goes on",
@@ -500,7 +500,7 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
 }
 
 /// Up to six names, then how many more.
-fn names<'a>(targets: impl IntoIterator<Item = &'a Name>) -> String {
+pub(crate) fn names<'a>(targets: impl IntoIterator<Item = &'a Name>) -> String {
     const SHOWN: usize = 6;
     let all: Vec<&str> = targets.into_iter().map(Name::as_str).collect();
     match all.len() {

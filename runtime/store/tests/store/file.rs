@@ -91,7 +91,7 @@ async fn it_can_be_read_without_being_written() {
     let queued = deployment("d3", "2.0");
     let refused = reading.queue_deployment(queued, at(3)).await.unwrap_err();
     assert!(
-        matches!(refused, StoreError::ReadOnly { .. }),
+        matches!(refused, LeaseError::Store(StoreError::ReadOnly { .. })),
         "{refused:?}"
     );
     drop((store, reading));
