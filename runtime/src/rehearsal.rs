@@ -128,10 +128,19 @@ pub(crate) fn habits(contents: &Contents) -> Habits {
     let slowest = |each: &dyn Fn(&configuration::HealthCheck) -> u64| {
         contents.health_checks.iter().map(each).max().unwrap_or(0)
     };
+    let patience_ms = slowest(&|check| {
+        check.start_period.as_ms() + check.interval.as_ms() * u64::from(check.failures)
+    });
+    let usual = Habits::default();
+    let soon = match contents.health_checks.is_empty() {
+        true => usual.start_ms,
+        false => usual.start_ms.min(patience_ms / 2),
+    };
     Habits {
         install_ms: written.install.as_ms(),
         activate_ms: written.activate.as_ms(),
-        start_ms: written.start.as_ms(),
+        // An operator who waits for less knows that it takes less.
+        start_ms: written.start.map_or(soon, configuration::Duration::as_ms),
         drain_ms: written.drain.as_ms(),
         step_ms: written.step.as_ms(),
         answer_ms: written.answer.as_ms(),
@@ -140,10 +149,8 @@ pub(crate) fn habits(contents: &Contents) -> Habits {
             check.interval.as_ms() * u64::from(check.successes.saturating_sub(1))
         }),
         notice_ms: slowest(&|check| check.interval.as_ms() * u64::from(check.failures)),
-        patience_ms: slowest(&|check| {
-            check.start_period.as_ms() + check.interval.as_ms() * u64::from(check.failures)
-        }),
-        ..Habits::default()
+        patience_ms,
+        ..usual
     }
 }
 

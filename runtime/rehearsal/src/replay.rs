@@ -162,6 +162,14 @@ impl Past<'_> {
         if well && first.instead == Instead::Succeeds {
             return Err(Refusal::WentWell(first.sequence));
         }
+        let before = Past {
+            brief: Arc::clone(&self.brief),
+            records: &self.records[..place],
+            verdict: None,
+        };
+        if let Replayed::Differs(differs) = before.replay(strategies) {
+            return Err(Refusal::Differs(differs));
+        }
         let scene = Arc::new(self.scene().with_habits(habits.clone()));
         let model = Model::standing(&scene, self.began());
         model.lock().tell(&self.records[..place], changes);

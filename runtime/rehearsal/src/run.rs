@@ -1,6 +1,8 @@
 //! One run: the deployment with all its layers around the model, from the first look to an end,
 //! through as many processes as it takes.
 
+mod told;
+
 use std::{
     pin::pin,
     sync::Arc,
@@ -8,11 +10,13 @@ use std::{
 };
 
 use engine::{
-    Code, Deployment, Failure, Halt, Observer, Record, Resume, StepWord, Strategy, Verdict, World,
+    Code, Deployment, Failure, Halt, Observer, Resume, StepWord, Strategy, Verdict, World,
     rollback_open,
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::told::Told;
+pub(crate) use self::told::{carry_on, run_told};
 use crate::{
     audience::{People, Watcher},
     fault::{Fault, Way},
@@ -122,19 +126,6 @@ pub struct Run {
     pub broken: Vec<Broken>,
 }
 
-/// One run with all that it wrote down.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Told {
-    /// What came of it.
-    #[serde(flatten)]
-    pub run: Run,
-    /// How it ended, in the deployment's own words.
-    pub verdict: Verdict,
-    /// Its record.
-    pub records: Vec<Record>,
-}
-
 /// How a run is looked at.
 #[derive(Clone, Default)]
 pub(crate) struct Look {
@@ -148,31 +139,6 @@ pub(crate) struct Look {
     pub(crate) keeps_records: bool,
     /// Everything takes as long as is usual, whatever the seed.
     pub(crate) even: bool,
-}
-
-/// Runs it to an end, and keeps all that it writes down. Without a seed everything takes as long
-/// as is usual.
-pub(crate) fn run_told(
-    scene: &Arc<Scene>,
-    strategies: &dyn Strategies,
-    seed: Option<u64>,
-    faults: &[Fault],
-    listener: Arc<dyn Observer>,
-) -> Told {
-    let look = Look {
-        listener: Some(listener),
-        keeps_records: true,
-        even: seed.is_none(),
-        ..Look::default()
-    };
-    let (run, verdict, model) = carry_through(scene, strategies, seed.unwrap_or(0), faults, &look);
-    let records = model.lock().ledger.written();
-    let run = at_other_times(run, &model, scene, strategies, faults);
-    Told {
-        run,
-        verdict,
-        records,
-    }
 }
 
 /// Runs it to an end.
@@ -220,37 +186,6 @@ fn carry_through(
     let (verdict, broken) = to_an_end(deployment, strategies, &model, look);
     let run = model.lock().conclude(seed, faults, &verdict, broken);
     (run, verdict, model)
-}
-
-/// Goes on in the model where so many records of a deployment that happened end.
-pub(crate) fn carry_on(
-    scene: &Arc<Scene>,
-    strategies: &dyn Strategies,
-    model: &Model,
-    listener: Option<Arc<dyn Observer>>,
-) -> Told {
-    let look = Look {
-        listener,
-        ..Look::default()
-    };
-    let (clerk, watcher, people) = attend(model, &look);
-    let records = model.lock().ledger.written();
-    let deployment = Deployment::replay(
-        Arc::clone(&scene.brief),
-        records,
-        Box::new(model.clone()),
-        clerk,
-        watcher,
-        people,
-    );
-    let (verdict, broken) = to_an_end(deployment, strategies, model, &look);
-    let mut inner = model.lock();
-    let faults = std::mem::take(&mut inner.struck);
-    Told {
-        run: inner.conclude(0, &faults, &verdict, broken),
-        verdict,
-        records: inner.ledger.written(),
-    }
 }
 
 /// Through as many processes as it takes.
