@@ -15,6 +15,12 @@ const BIRDS: &[(&str, &str)] = &[
     ("three", "stable"),
     ("four", "stable"),
 ];
+const ALIKE: &[(&str, &str)] = &[
+    ("one", "all"),
+    ("two", "all"),
+    ("three", "all"),
+    ("four", "all"),
+];
 const COLOURS: &[(&str, &str)] = &[
     ("b1", "blue"),
     ("b2", "blue"),
@@ -29,12 +35,12 @@ const CANARY: Way = Way(
     "use = \"canary\"\nstages = [25, 50]\nsoak = \"5s\"\n",
     BIRDS,
 );
-const ROLLING: Way = Way("use = \"rolling\"\nbatch = 2\npause = \"5s\"\n", BIRDS);
+const ROLLING: Way = Way("use = \"rolling\"\nbatch = 1\npause = \"5s\"\n", ALIKE);
 const BLUE_GREEN: Way = Way(
     "use = \"blue-green\"\nstages = [50]\nsoak = \"5s\"\n\n[rehearsal.traffic]\ngreen = 100\n",
     COLOURS,
 );
-const SIMPLE: Way = Way("use = \"simple\"\n", BIRDS);
+const SIMPLE: Way = Way("use = \"simple\"\n", ALIKE);
 
 impl Way {
     /// The release before runs on every target, as a rehearsal begins: a group that idles has it
@@ -127,6 +133,12 @@ fn essence(of: &Value, releases: &[(&str, &str)]) -> Vec<Value> {
         let kinds = kinds.unwrap_or_default().into_iter();
         let kinds: serde_json::Map<_, _> =
             (kinds.map(|(target, failure)| (target, failure["code"].clone()))).collect();
+        // Which of those is seen first that fall ill in the same moment is for chance to say.
+        let waits = intent["effect"]["effect"] == "wait";
+        let kinds = match waits {
+            true => kinds.values().take(1).cloned().collect(),
+            false => Value::Object(kinds),
+        };
         let result = match &outcome["result"]["Err"] {
             Value::Null => outcome["result"].clone(),
             failure => json!({ "failed": failure["code"] }),

@@ -68,12 +68,14 @@ fn every_step_is_shown_and_nothing_is_touched() {
     println!("{ran}");
     ran.says("canary sha256:")
         .says("the edition that ran it")
-        .says("install 2.0 on one, three, two")
-        .says("undo: remove 2.0 from one, three, two")
+        .says("install 2.0")
+        .says("on one, three, two")
+        .says("undo: remove 2.0")
+        .says("from one, two, three")
         .says("health of one within")
         .says("traffic to canary 25 %, stable 75 %")
         .says("wait for 1.00 s")
-        .says("undo: activate 1.0 on")
+        .says("undo: activate 1.0")
         .says("the strategy asked for the same");
     let facts = replayed(&world, &[]);
     assert_eq!(facts["records"], record["records"]);
