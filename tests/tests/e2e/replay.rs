@@ -33,7 +33,7 @@ fn number(shown: &Value, holds: impl Fn(&Value) -> bool) -> u64 {
     record["intent"]["sequence"].as_u64().unwrap()
 }
 
-fn effect<'a>(record: &'a Value) -> &'a str {
+fn effect(record: &Value) -> &str {
     record["intent"]["effect"]["effect"]
         .as_str()
         .unwrap_or_default()
