@@ -139,10 +139,9 @@ impl Configuration {
             return Vec::new();
         };
         let key = pointer::keys(&section.pointer).next().unwrap_or_default();
-        let internal = schema::internal();
         let kind = Kind::ALL.into_iter().find(|kind| kind.section() == key);
         let own = kind
-            .map(|kind| schema::host_keys(&internal, kind))
+            .map(|kind| schema::host_keys(schema::internal(), kind))
             .unwrap_or_default();
         let used = node.get("use").map(|used| &used.place);
         let problems = structure::check_settings(node, schema, &own).into_iter();

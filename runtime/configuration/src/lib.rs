@@ -100,7 +100,7 @@ pub fn load(
         overrides::apply(&mut root, overrides, &mut problems);
         variables::expand_all(&mut root, &|name| sources.variable(name), &mut problems);
         shared::put_below(&mut root);
-        problems.extend(structure::check(&root, &schema::internal()));
+        problems.extend(structure::check(&root, schema::internal()));
         problems.extend(rules::check(&root));
     }
     match Problems::new(path, in_order(problems, &files)) {

@@ -34,7 +34,7 @@ fn the_reference_is_what_the_schema_says() {
 impl Reference {
     fn write() -> String {
         let mut this = Self {
-            schema: schema::internal(),
+            schema: schema::internal().clone(),
             out: String::new(),
         };
         let root = this.schema.clone();

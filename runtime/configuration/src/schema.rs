@@ -1,6 +1,8 @@
 //! The JSON Schema of the whole file: the one that files are checked against, made from the
 //! documented types, and the one for editors, with the settings of the plugins in it.
 
+use std::sync::LazyLock;
+
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -27,8 +29,11 @@ fn generator() -> SchemaGenerator {
 }
 
 /// What files are checked against. Its formats are the host's own.
-pub(crate) fn internal() -> Value {
-    generator().into_root_schema_for::<Contents>().to_value()
+pub(crate) fn internal() -> &'static Value {
+    // Made from types, so always the same; every section of a file is held against it.
+    static SCHEMA: LazyLock<Value> =
+        LazyLock::new(|| generator().into_root_schema_for::<Contents>().to_value());
+    &SCHEMA
 }
 
 /// What `{ secret = "NAME" }` is checked against.
@@ -102,7 +107,7 @@ pub fn schema(plugins: &[PluginSchema<'_>]) -> Value {
             .iter()
             .filter(|plugin| plugin.kind == kind)
             .collect();
-        let Some(section) = section(&internal, kind) else {
+        let Some(section) = section(internal, kind) else {
             continue;
         };
         place(&mut schema, kind, with_plugins(section, &of_kind));

@@ -27,8 +27,8 @@ pub(crate) struct Cache {
     key: String,
 }
 
-/// Settings of one plugin that are known to be in order: a few configurations' worth.
-const ACCEPTED_MAX: usize = 16;
+/// What one plugin said of settings: a few configurations' worth.
+const ANSWERS_MAX: usize = 32;
 
 /// What lies beside compiled code: all that there is to know of a plugin that is not called.
 #[derive(Serialize, Deserialize)]
@@ -48,8 +48,34 @@ pub(crate) struct Kept {
     pub(crate) imports: Vec<String>,
     /// What it says of itself: asking it needs an instance.
     pub(crate) description: Description,
-    /// Digests of settings that it found nothing wrong with, newest last.
-    pub(crate) accepted: Vec<String>,
+    /// What it said of settings, newest last.
+    pub(crate) answers: Vec<Answer>,
+}
+
+/// What a plugin said of settings. It was asked with nothing but them, so it would say the same
+/// again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    /// Their digest.
+    pub(crate) settings: String,
+    pub(crate) said: Said,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Said {
+    /// Nothing is wrong with them.
+    InOrder,
+    /// What it can do with them.
+    Traits(Vec<String>),
+}
+
+impl Kept {
+    /// What it said of settings of this digest.
+    pub(crate) fn said(&self, settings: &str) -> impl Iterator<Item = &Said> {
+        let answers = self.answers.iter();
+        answers.filter_map(move |answer| (answer.settings == settings).then_some(&answer.said))
+    }
 }
 
 impl Cache {
@@ -114,16 +140,16 @@ impl Cache {
         replace(&self.directory, &entry_path, &serde_json::to_vec(&entry)?)
     }
 
-    /// Adds settings to those that a plugin found nothing wrong with.
-    pub(crate) fn accept(&self, digest: &str, settings: String) -> io::Result<()> {
+    /// Adds to what a plugin said of settings.
+    pub(crate) fn learn(&self, digest: &str, answer: Answer) -> io::Result<()> {
         let Some(mut entry) = self.entry(digest) else {
             return Ok(());
         };
-        let accepted = &mut entry.kept.accepted;
-        accepted.retain(|each| *each != settings);
-        accepted.push(settings);
-        let surplus = accepted.len().saturating_sub(ACCEPTED_MAX);
-        accepted.drain(..surplus);
+        let answers = &mut entry.kept.answers;
+        answers.retain(|each| *each != answer);
+        answers.push(answer);
+        let surplus = answers.len().saturating_sub(ANSWERS_MAX);
+        answers.drain(..surplus);
         let (entry_path, _) = self.paths(digest);
         replace(&self.directory, &entry_path, &serde_json::to_vec(&entry)?)
     }

@@ -7,7 +7,7 @@ use bindings::{Kind, Linked};
 use tokio::sync::OnceCell;
 
 use crate::{
-    cache::Kept,
+    cache::{Answer, Kept},
     error::HostError,
     host::{PluginSource, Shared, broken_off},
 };
@@ -56,12 +56,12 @@ impl Code {
         self.linked.get_or_try_init(read).await
     }
 
-    /// Keeps that the plugin found nothing wrong with settings of this digest.
-    pub(crate) async fn accept(&self, settings: String) {
+    /// Keeps what the plugin said of settings.
+    pub(crate) async fn learn(&self, answer: Answer) {
         let (shared, digest) = (Arc::clone(&self.shared), self.source.digest.clone());
-        let keeping = move || shared.accept(&digest, settings);
+        let keeping = move || shared.learn(&digest, answer);
         if let Err(error) = tokio::task::spawn_blocking(keeping).await {
-            tracing::debug!(%error, "accepted settings were not kept");
+            tracing::debug!(%error, "what a plugin said of settings was not kept");
         }
     }
 }

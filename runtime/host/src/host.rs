@@ -18,7 +18,7 @@ use self::loaded::{Identity, Loaded};
 use crate::{
     bounds::{self, Ended},
     broken,
-    cache::{Cache, Kept},
+    cache::{Answer, Cache, Kept},
     code::Code,
     compatibility::{self, Incompatible},
     error::HostError,
@@ -124,7 +124,7 @@ impl Host {
         let kept = Kept {
             description: describe(&source, &compiled.linked).await?,
             imports: compiled.imports,
-            accepted: Vec::new(),
+            answers: Vec::new(),
         };
         let (kind, component) = (compiled.kind, compiled.component);
         let plugin = self.plugin(source, kind, Some(compiled.linked), kept.clone());
@@ -219,12 +219,12 @@ impl Shared {
         }
     }
 
-    /// Keeps that a plugin found nothing wrong with settings of this digest.
-    pub(crate) fn accept(&self, digest: &str, settings: String) {
+    /// Keeps what a plugin said of settings.
+    pub(crate) fn learn(&self, digest: &str, answer: Answer) {
         if let Some(cache) = &self.cache
-            && let Err(error) = cache.accept(digest, settings)
+            && let Err(error) = cache.learn(digest, answer)
         {
-            tracing::debug!(digest, %error, "accepted settings were not kept");
+            tracing::debug!(digest, %error, "what a plugin said of settings was not kept");
         }
     }
 }

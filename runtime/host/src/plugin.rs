@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     bounds, broken,
-    cache::{Kept, hex},
+    cache::{Answer, Kept, Said, hex},
     code::Code,
     error::HostError,
     schema,
@@ -124,8 +124,12 @@ impl Plugin {
         let sealed = crate::secret::with_placeholders(settings);
         let text = sealed.to_string();
         let digest = hex(&Sha256::digest(&text));
-        // It is asked with nothing but them, so it would say the same again.
-        if self.inner.kept.accepted.contains(&digest) {
+        if self
+            .inner
+            .kept
+            .said(&digest)
+            .any(|said| *said == Said::InOrder)
+        {
             return Ok(Vec::new());
         }
         let schema = &self.inner.kept.description.settings_schema;
@@ -139,7 +143,7 @@ impl Plugin {
             .await
             .map_err(|ended| broken::failure(self, &ended, "check its settings"))?;
         if problems.is_empty() {
-            self.inner.code.accept(digest).await;
+            self.learn(digest, Said::InOrder).await;
         }
         Ok(problems
             .into_iter()
@@ -156,6 +160,14 @@ impl Plugin {
     /// Fails where it is of another kind, or needs to look at something to know.
     pub async fn traits(&self, settings: &Value) -> Result<Vec<String>, Failure> {
         let text = crate::secret::with_placeholders(settings).to_string();
+        let digest = hex(&Sha256::digest(&text));
+        let known = self.inner.kept.said(&digest).find_map(|said| match said {
+            Said::Traits(traits) => Some(traits),
+            Said::InOrder => None,
+        });
+        if let Some(traits) = known {
+            return Ok(traits.clone());
+        }
         let state = State::new(Calls::Nobody, bounds::MANIFEST);
         let linked = self.linked().await?;
         let call = async {
@@ -168,7 +180,14 @@ impl Plugin {
         let said = bounds::within(bounds::MANIFEST_TIME, call)
             .await
             .map_err(|ended| broken::failure(self, &ended, doing))?;
-        said.map_err(|refusal| broken::refused(self, crate::convert::failure(refusal)))
+        let traits =
+            said.map_err(|refusal| broken::refused(self, crate::convert::failure(refusal)))?;
+        self.learn(digest, Said::Traits(traits.clone())).await;
+        Ok(traits)
+    }
+
+    async fn learn(&self, settings: String, said: Said) {
+        self.inner.code.learn(Answer { settings, said }).await;
     }
 
     /// Fails unless the plugin is of this kind.

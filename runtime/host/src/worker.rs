@@ -134,6 +134,11 @@ impl Worker {
         &self.plugin
     }
 
+    /// What the plugin can do with its settings, from itself.
+    pub(crate) async fn traits(&self) -> Result<Vec<String>, Failure> {
+        self.plugin.traits(&self.assignment.settings).await
+    }
+
     /// A text of the plugin's without the values of its secrets.
     pub(crate) fn redact(&self, text: String) -> String {
         match self.sealed.get() {

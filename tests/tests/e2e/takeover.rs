@@ -93,7 +93,7 @@ fn who_slept_past_its_lease_does_nothing_any_more() {
             (holder(&postgres, &id) == Some(awake.id()) || over).then_some(!over)
         });
         let before = written_by(&postgres, &id, &lost);
-        let audited = postgres.run("SELECT max(sequence) FROM runtime.audit");
+        let woken = postgres.run("SELECT runtime.clock()");
         sleeper.signal(Signal::CONT);
         let watched = world.run(&["status", "--watch", &id]).expect(0);
         fleet.all_on(&version);
@@ -105,7 +105,8 @@ fn who_slept_past_its_lease_does_nothing_any_more() {
             "{before:?}\n{after:?}\n{}",
             sleeper.said()
         );
-        // Since it was overtaken it has only said that it stopped.
+        // What it had done before it slept it may write down only now. Since it was overtaken it
+        // has only said that it stopped.
         let by = if sleeper.said().contains("serving as one") {
             "one"
         } else {
@@ -113,7 +114,7 @@ fn who_slept_past_its_lease_does_nothing_any_more() {
         };
         let done = postgres.run(&format!(
             "SELECT DISTINCT action FROM runtime.audit WHERE deployment = '{id}' AND actor = '{by}'
-             AND sequence > {audited} AND action NOT IN ('abort', 'deployment_abandoned')"
+             AND at > {woken} AND action NOT IN ('abort', 'deployment_abandoned')"
         ));
         assert_eq!(done, "", "round {round}\n{}", sleeper.said());
         // It serves on.

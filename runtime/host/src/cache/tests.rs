@@ -71,16 +71,34 @@ async fn settings_that_were_in_order_are_not_asked_about_again() {
 }
 
 #[tokio::test]
-async fn few_accepted_settings_are_kept() {
+async fn traits_are_told_once_for_the_same_settings() {
+    let directory = tempfile::tempdir().unwrap();
+    let guest = Guest::new(Kind::LoadBalancer);
+    let plugin = host(directory.path()).load(guest.source()).await.unwrap();
+    let settings = serde_json::json!({ "listen": 1 });
+    let told = plugin.traits(&settings).await.unwrap();
+    // With no code to ask, only the cache can know.
+    fs::write(&files(directory.path(), "cwasm")[0], "").unwrap();
+    let without = crate::PluginSource {
+        wasm: bytes::Bytes::new(),
+        ..guest.source()
+    };
+    let plugin = host(directory.path()).load(without).await.unwrap();
+    assert_eq!(plugin.traits(&settings).await.unwrap(), told);
+    plugin.traits(&serde_json::json!({})).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn little_of_what_was_said_of_settings_is_kept() {
     let directory = tempfile::tempdir().unwrap();
     let guest = Guest::new(Kind::Notifier);
     let plugin = host(directory.path()).load(guest.source()).await.unwrap();
-    for number in 0..2 * ACCEPTED_MAX {
+    for number in 0..2 * ANSWERS_MAX {
         plugin.check(&serde_json::json!(number)).await.unwrap();
     }
     let entry = fs::read(&files(directory.path(), "json")[0]).unwrap();
     let entry: Entry = serde_json::from_slice(&entry).unwrap();
-    assert_eq!(entry.kept.accepted.len(), ACCEPTED_MAX);
+    assert_eq!(entry.kept.answers.len(), ANSWERS_MAX);
 }
 
 #[tokio::test]

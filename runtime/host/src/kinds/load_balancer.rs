@@ -26,8 +26,11 @@ impl LoadBalancer {
         &self.0
     }
 
-    /// What it can do.
+    /// What it can do: from itself where it knows, else by looking.
     pub async fn traits(&self, context: &CallContext) -> Result<BalancerTraits, Failure> {
+        if let Ok(names) = self.0.traits().await {
+            return Ok(BalancerTraits { names });
+        }
         let call = async |linked: bindings::Linked, state, settings: String| {
             linked.balancer_traits(state, &settings).await
         };

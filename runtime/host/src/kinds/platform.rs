@@ -31,8 +31,12 @@ impl Platform {
         Self(self.0.on(machine))
     }
 
-    /// What it can do, for example `uninterrupted-activate`.
+    /// What it can do, for example `uninterrupted-activate`: from itself where it knows, else by
+    /// looking.
     pub async fn traits(&self, context: &CallContext) -> Result<Vec<String>, Failure> {
+        if let Ok(names) = self.0.traits().await {
+            return Ok(names);
+        }
         let call = async |linked: bindings::Linked, state, settings: String| {
             linked.platform_traits(state, &settings).await
         };
