@@ -10,7 +10,7 @@ use std::{
 
 use configuration::{Contents, HERE, Location, PluginUse};
 use engine::{BalancerTraits, Brief, Executor, Failure, Name, Purpose, Release, Target};
-use host::{Assignment, Services, Worker};
+use host::{Assignment, Granted, Services, Worker};
 use machines::{Fence, Machine, Machines};
 use store::{Blob, KnownRelease, Lease, PluginPin, ReleaseQuery};
 
@@ -91,6 +91,7 @@ impl System {
         if let Some(found) = found
             && !contents.machines.is_empty()
             && catalogue.unpacks(&contents.platform)
+            && site.heard.is_none()
         {
             found.prepare();
         }
@@ -180,6 +181,20 @@ impl System {
     /// Whether every secret is there that a change, or taking it back, may need: known before
     /// anything is changed. What notifiers lack is theirs, and fails nothing.
     pub(crate) async fn ready(&self) -> Result<(), Problem> {
+        let mut lacking = Problem::new(Reason::Refused, "a secret is missing; nothing was changed");
+        let mut ready = true;
+        for (part, worker) in self.parts() {
+            if let Err(failure) = worker.prepare().await {
+                ready = false;
+                lacking = lacking.cause(format!("{part}: {failure}"));
+            }
+        }
+        if ready { Ok(()) } else { Err(lacking) }
+    }
+
+    /// Every plugin that has a part in what a deployment does, and what people call that part;
+    /// those that only tell of it are not among them.
+    pub(crate) fn parts(&self) -> Vec<(String, &Worker)> {
         let platform = self.platforms.values().next().map(host::Platform::worker);
         let driver = self.driver().map(host::LoadBalancer::worker);
         let checks = self.checks.iter().filter_map(|check| {
@@ -191,20 +206,12 @@ impl System {
             Some((format!("step `{}`", step.name), worker))
         });
         let parts = platform.map(|worker| ("the platform".to_owned(), worker));
-        let parts = parts
+        parts
             .into_iter()
             .chain(driver.map(|worker| ("the load balancer".to_owned(), worker)))
             .chain(checks)
-            .chain(steps);
-        let mut lacking = Problem::new(Reason::Refused, "a secret is missing; nothing was changed");
-        let mut ready = true;
-        for (part, worker) in parts {
-            if let Err(failure) = worker.prepare().await {
-                ready = false;
-                lacking = lacking.cause(format!("{part}: {failure}"));
-            }
-        }
-        if ready { Ok(()) } else { Err(lacking) }
+            .chain(steps)
+            .collect()
     }
 
     /// What acts, for the holder of this lease.
@@ -268,22 +275,37 @@ impl System {
         self.balancer.as_ref().map(|(driver, _)| driver)
     }
 
+    /// What every target must pass.
+    pub(crate) fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
     /// The targets of the configuration.
     pub(crate) fn targets(&self) -> &[Target] {
         &self.targets
     }
 
     fn subject(&self, brief: &Brief, lease: &Lease) -> Subject {
+        let fence = Fence {
+            directory: FENCES.into(),
+            key: format!("{}/{}", brief.application, brief.environment),
+            token: lease.token,
+        };
+        Subject {
+            token: lease.token,
+            fence: Some(fence),
+            ..self.looking(brief)
+        }
+    }
+
+    /// The calls of somebody who only looks, and holds no lease.
+    pub(crate) fn looking(&self, brief: &Brief) -> Subject {
         Subject {
             deployment: brief.id.clone(),
             application: brief.application.clone(),
             environment: brief.environment.clone(),
-            token: lease.token,
-            fence: Fence {
-                directory: FENCES.into(),
-                key: format!("{}/{}", brief.application, brief.environment),
-                token: lease.token,
-            },
+            token: 0,
+            fence: None,
             targets: brief
                 .targets
                 .iter()
@@ -292,6 +314,26 @@ impl System {
             releases: self.releases.clone(),
         }
     }
+}
+
+/// What each plugin may do, in the order of the catalogue.
+pub(crate) fn granted(site: &Site, catalogue: &Catalogue) -> Result<Vec<Vec<Granted>>, Problem> {
+    let contents = site.contents();
+    let nothing = Services::nothing();
+    let maker = Maker {
+        site,
+        contents,
+        catalogue,
+        machines: &site.machines,
+        services: nothing,
+    };
+    let here = maker.here()?;
+    let uses = contents.uses();
+    let each = uses.iter().map(|(_, section)| {
+        let worker = maker.worker(section, here.clone())?;
+        Ok(worker.granted(&contents.application, &contents.environment))
+    });
+    each.collect()
 }
 
 /// A look that belongs to no deployment.
@@ -490,11 +532,14 @@ fn services(site: &Site, artifacts: Arc<Artifacts>, log: Arc<PluginLog>) -> Serv
         locks: Arc::new(StoreLocks(site.store.clone())),
         notes: Arc::new(StoreNotes(site.store.clone())),
         artifacts: Some(artifacts),
-        audit: Arc::new(StoreAudit {
-            store: site.store.clone(),
-            application: contents.application.clone(),
-            environment: contents.environment.clone(),
-        }),
+        audit: match &site.heard {
+            Some(heard) => heard.clone(),
+            None => Arc::new(StoreAudit {
+                store: site.store.clone(),
+                application: contents.application.clone(),
+                environment: contents.environment.clone(),
+            }),
+        },
         logs: log,
         ..Services::nothing()
     }

@@ -8,6 +8,7 @@ mod deploy;
 mod follow;
 mod history;
 mod init;
+mod plan;
 mod plugin;
 mod proxy;
 mod rehearse;
@@ -15,6 +16,7 @@ mod replay;
 mod resume;
 mod retry;
 mod rollback;
+pub(crate) mod rollout;
 mod schema;
 mod serve;
 mod show;
@@ -58,6 +60,8 @@ enum Verb {
     Init(init::Init),
     /// Check the configuration and every plugin's settings, without the network
     Validate(validate::Validate),
+    /// Say what `deploy` would do now, and change nothing
+    Plan(plan::Plan),
     /// Run a deployment a thousand times against a model in which everything goes wrong
     Rehearse(rehearse::Rehearse),
     /// Roll a release out
@@ -141,6 +145,7 @@ impl Arguments {
     /// How the verb prints; for people where it has no choice.
     pub(crate) fn format(&self) -> Format {
         match &self.verb {
+            Verb::Plan(verb) => verb.printing.format,
             Verb::Rehearse(verb) => verb.printing.format,
             Verb::Deploy(verb) => verb.printing.format,
             Verb::Status(verb) => verb.printing.format,
@@ -170,6 +175,7 @@ impl Arguments {
         match self.verb {
             Verb::Init(verb) => verb.run(&terminal),
             Verb::Validate(verb) => verb.run(&terminal),
+            Verb::Plan(verb) => verb.run(&terminal),
             Verb::Rehearse(verb) => verb.run(&terminal),
             Verb::Deploy(verb) => verb.run(&terminal),
             Verb::Status(verb) => verb.run(&terminal),

@@ -7,8 +7,8 @@ mod telling;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use engine::{
-    Brief, Deployment, Event, Failure, Name, Observer, Purpose, Record, Resume, Timestamp, Verdict,
-    World, rollback_open,
+    Brief, Deployment, Event, Executor, Failure, Name, Observer, Purpose, Record, Resume,
+    Timestamp, Verdict, World, rollback_open,
 };
 use store::{Lease, LeaseError};
 
@@ -20,6 +20,7 @@ use crate::{
     exit,
     inbox::Inbox,
     notify::Notices,
+    plan::{self, Holding, Planned},
     release::Found,
     report::{self, Problem},
     serve::Seat,
@@ -51,6 +52,8 @@ pub(crate) struct Course<'a> {
     pub(crate) terminal: Terminal,
     /// The server that runs it, where one does: then nobody is at the terminal.
     pub(crate) seat: Option<Arc<Seat>>,
+    /// What it is held to: it begins only where the world is what was planned.
+    pub(crate) planned: Option<Arc<Planned>>,
 }
 
 /// Which way a deployment goes in this process.
@@ -92,7 +95,10 @@ impl Course<'_> {
         let lease = self.begin(&system, &brief, &found).await?;
         let hold = self.hold(&system, lease);
         let verdict = self.conduct(system, brief, hold, Way::Forward).await?;
-        Ok(exit::of(&verdict))
+        match self.unplanned(&verdict) {
+            Some(problem) => Err(problem),
+            None => Ok(exit::of(&verdict)),
+        }
     }
 
     /// Goes on with an open deployment where its record ends; `resume` says how, but for the
@@ -197,10 +203,15 @@ impl Course<'_> {
         asides.extend(telling.end(notices).await);
         system.machines.close().await;
         display.close();
-        if !matches!(verdict, Verdict::Halted { .. }) {
+        if !matches!(verdict, Verdict::Halted { .. }) && self.unplanned(&verdict).is_none() {
             self.conclude(&brief, &verdict, &asides, started);
         }
         Ok(verdict)
+    }
+
+    /// The problem of one that ended because it is no longer what was planned.
+    fn unplanned(&self, verdict: &Verdict) -> Option<Problem> {
+        plan::unplanned(self.planned.as_ref()?, verdict)
     }
 
     /// Lets go of the lease. One that did not go on is what it was.
@@ -257,6 +268,10 @@ impl Course<'_> {
         let (executor, journal) = match &self.seat {
             Some(seat) => departure::heeding(&seat.departure, executor, journal),
             None => (executor, journal),
+        };
+        let executor: Box<dyn Executor> = match &self.planned {
+            Some(planned) => Box::new(Holding::new(executor, self.site, brief, planned.clone())),
+            None => executor,
         };
         #[cfg(debug_assertions)]
         let (executor, journal) = crate::crash::with_points(executor, journal);

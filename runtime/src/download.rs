@@ -43,6 +43,21 @@ pub(crate) fn place(folder: &Path, state: &Path, artifact: &str) -> PathBuf {
     state.join("downloads").join(format!("{hex}-{name}"))
 }
 
+/// Lets an artifact be fetched to where it does not stay: it is gone with what this gives back.
+pub(crate) fn fleeting(place: &mut PathBuf) -> Result<tempfile::TempDir, Problem> {
+    let folder = tempfile::Builder::new()
+        .prefix("runtime-artifact-")
+        .tempdir()
+        .map_err(|error| {
+            let title = "there is no folder for what is fetched only to be looked at";
+            Problem::new(Reason::Refused, title)
+                .cause(error)
+                .hint("`TMPDIR` names the folder for such things")
+        })?;
+    *place = folder.path().join(place.file_name().unwrap_or_default());
+    Ok(folder)
+}
+
 /// Fetches the artifact to `place`: written beside it, and renamed when it is complete.
 pub(crate) async fn fetch(address: &str, place: &Path) -> Result<(), Problem> {
     let failed = |cause: &dyn std::fmt::Display| {

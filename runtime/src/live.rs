@@ -22,9 +22,10 @@ use engine::{
 };
 
 pub(crate) use self::{
+    fleet::look_at_targets,
     health::Check,
     steps::{Location, Step},
-    traffic::Balancer,
+    traffic::{Balancer, CALL as BALANCER_CALL},
 };
 use machines::Fence;
 
@@ -66,10 +67,10 @@ pub(crate) struct Subject {
     pub(crate) application: String,
     /// The environment.
     pub(crate) environment: String,
-    /// Grows with each holder of the lease.
+    /// Grows with each holder of the lease; 0 where there is none.
     pub(crate) token: u64,
-    /// Keeps a deployment that lost its lease from changing a machine.
-    pub(crate) fence: Fence,
+    /// Keeps a deployment that lost its lease from changing a machine; none for who only looks.
+    pub(crate) fence: Option<Fence>,
     /// By name.
     pub(crate) targets: BTreeMap<Name, Target>,
     /// By id: the one that goes out, and those that may come back.
@@ -114,7 +115,8 @@ impl Subject {
             environment: self.environment.clone(),
             timeout: Some(within),
             token: self.token,
-            fence: Some(self.fence.clone()),
+            reading: self.fence.is_none(),
+            fence: self.fence.clone(),
             ..host::CallContext::new(id)
         }
     }
@@ -123,7 +125,7 @@ impl Subject {
 #[async_trait]
 impl Executor for Live {
     async fn observe(&mut self) -> Result<World, Failure> {
-        let (targets, unreachable) = self.look_at_targets().await;
+        let (targets, unreachable) = look_at_targets(&self.subject, &self.platforms).await;
         if let Some(release) = self.incoming.take() {
             self.can_go_out(&release, &targets).await?;
         }

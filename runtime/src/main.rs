@@ -24,6 +24,7 @@ mod log;
 mod notify;
 mod past;
 mod pinned;
+mod plan;
 mod project;
 mod rehearsal;
 mod release;

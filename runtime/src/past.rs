@@ -30,6 +30,11 @@ impl Past {
         Self(deployments)
     }
 
+    /// All of them, newest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Deployment> {
+        self.0.iter()
+    }
+
     /// Those that somebody still has to bring to an end, newest first. What stands where is no
     /// longer theirs once a later one has succeeded.
     pub(crate) fn open(&self) -> impl Iterator<Item = &Deployment> {

@@ -63,19 +63,34 @@ pub(crate) fn begin(site: &Site, version: &str) -> Option<Opening> {
     (!download::is_address(&artifact)).then(|| site.spawn(open(place)))
 }
 
+/// Which release is to go out.
+pub(crate) struct Sought<'a> {
+    /// Its version.
+    pub(crate) version: &'a str,
+    /// A new release even where the same version and contents went out before.
+    pub(crate) anew: bool,
+    /// The id of a new release, where it was given one already.
+    pub(crate) id: Option<Name>,
+}
+
 /// Finds the artifact of a version, which the platforms of `catalogue` can use. The same version
-/// and contents are the same release, unless `anew`.
+/// and contents are the same release, unless a new one is wanted.
 pub(crate) async fn find(
     site: &Site,
     catalogue: &Catalogue,
-    version: &str,
+    sought: Sought<'_>,
     opening: Option<Opening>,
-    anew: bool,
 ) -> Result<Found, Problem> {
+    let Sought { version, anew, id } = sought;
     let contents = site.contents();
     let template = &contents.release.artifact;
     let artifact = template.replace(VERSION, version);
-    let place = download::place(&site.folder, &site.state, &artifact);
+    let mut place = download::place(&site.folder, &site.state, &artifact);
+    let fleeting = match site.heard {
+        // Who only looks leaves nothing behind.
+        Some(_) if download::is_address(&artifact) => Some(download::fleeting(&mut place)?),
+        _ => None,
+    };
     if download::is_address(&artifact) {
         download::fetch(&artifact, &place).await?;
     }
@@ -92,6 +107,7 @@ pub(crate) async fn find(
             false => Ok(artifact),
         })
         .map_err(|error| unusable(&error, template, version))?;
+    drop(fleeting);
     let digest = opened.digest().to_owned();
     let query = ReleaseQuery::Same {
         version: version.to_owned(),
@@ -106,7 +122,7 @@ pub(crate) async fn find(
     let release = match known.into_iter().next() {
         Some(known) => known.release,
         None => Release {
-            id: id(version, system::now()),
+            id: id.unwrap_or_else(|| new_id(version, system::now())),
             version: version.to_owned(),
             digest,
             labels: labels
@@ -149,7 +165,7 @@ fn unusable(error: &ArtifactError, template: &str, version: &str) -> Problem {
 }
 
 /// `5.0.0-20251116T103045Z`: unique, and sorts by time within a version.
-fn id(version: &str, at: Timestamp) -> Name {
+fn new_id(version: &str, at: Timestamp) -> Name {
     // A release's id becomes a directory's name.
     let safe = |c: char| {
         if c.is_ascii_alphanumeric() || ".-_+".contains(c) {

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -265,6 +265,25 @@ impl AuditSink for StoreAudit {
             host: entry.machine.clone().unwrap_or_else(system::host),
             details: serde_json::to_value(&entry).unwrap_or(Value::Null),
         }]);
+    }
+}
+
+/// Every use of a capability, kept here alone: where nothing may be changed, nor is the audit.
+#[derive(Default)]
+pub(crate) struct Heard(Mutex<Vec<host::AuditEntry>>);
+
+impl Heard {
+    /// What was heard so far, in its order.
+    pub(crate) fn entries(&self) -> Vec<host::AuditEntry> {
+        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.clone()
+    }
+}
+
+impl AuditSink for Heard {
+    fn record(&self, entry: host::AuditEntry) {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.push(entry);
     }
 }
 

@@ -12,13 +12,13 @@ use std::{
 use configuration::{Configuration, Contents, Overrides, Sources};
 use host::Secrets as _;
 use machines::Machines;
-use store::{Deployment, Filter, Owner, Pinned, Scope, Store, StoreError};
+use store::{Deployment, Filter, Owner, Pinned, Scope, Sqlite, Store};
 
 use crate::{
     cli::Chosen,
     fleet,
     report::{Problem, Reason},
-    services::SecretSources,
+    services::{Heard, SecretSources},
     system,
 };
 
@@ -37,9 +37,6 @@ impl Sources for Machine {
         std::env::var(name).ok()
     }
 }
-
-/// Opens a store at an address, with a password.
-type Opens = fn(&str, Option<&str>) -> Result<Arc<dyn Store>, StoreError>;
 
 /// Reads and checks a configuration.
 pub(crate) fn configuration(
@@ -76,7 +73,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Problem> {
     Ok(threads()?.block_on(work))
 }
 
-/// One configuration, its folder and its store.
+/// One configuration, its folder and its store. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Site {
     /// What the operator wrote.
     pub(crate) configuration: Arc<Configuration>,
@@ -88,6 +86,9 @@ pub(crate) struct Site {
     pub(crate) store: Arc<dyn Store>,
     /// Where targets, load balancers and steps are.
     pub(crate) machines: Arc<Machines>,
+    /// What plugins ask for here, where nothing may be changed by it: then nothing of it goes to
+    /// the audit.
+    pub(crate) heard: Option<Arc<Heard>>,
     runtime: Arc<tokio::runtime::Runtime>,
 }
 
@@ -97,19 +98,18 @@ impl Site {
         Self::with(configuration(chosen, &Overrides::default())?)
     }
 
-    /// Reads the configuration and opens its store for reading only: it must be there, and no call
-    /// changes anything.
-    pub(crate) fn reading(chosen: &Chosen) -> Result<Self, Problem> {
-        let configuration = configuration(chosen, &Overrides::default())?;
-        Self::opened(configuration, store::reading)
-    }
-
     /// Opens the store of a configuration.
     pub(crate) fn with(configuration: Configuration) -> Result<Self, Problem> {
-        Self::opened(configuration, store::open)
+        Self::at(configuration, None)
     }
 
-    fn opened(configuration: Configuration, open: Opens) -> Result<Self, Problem> {
+    /// The same, only to look: nothing is made that is not there, and nothing can be changed.
+    pub(crate) fn looking(configuration: Configuration) -> Result<Self, Problem> {
+        Self::at(configuration, Some(Arc::default()))
+    }
+
+    fn at(configuration: Configuration, heard: Option<Arc<Heard>>) -> Result<Self, Problem> {
+        let looks = heard.is_some();
         let folder = folder(&configuration);
         let contents = &configuration.contents;
         let state = state(contents, &folder);
@@ -117,9 +117,13 @@ impl Site {
         let store = match &contents.state.url {
             Some(url) => {
                 let password = runtime.block_on(password(contents, &folder))?;
-                open(url, password.as_deref())?
+                match looks {
+                    true => store::look(url, password.as_deref())?,
+                    false => store::open(url, password.as_deref())?,
+                }
             }
-            None => open(&state.join("state.db").to_string_lossy(), None)?,
+            None if looks => Arc::new(Sqlite::look(state.join("state.db"))?),
+            None => Arc::new(Sqlite::open(state.join("state.db"))?),
         };
         Ok(Self {
             machines: Arc::new(fleet::machines(contents, &folder)),
@@ -127,6 +131,7 @@ impl Site {
             folder,
             state,
             store,
+            heard,
             runtime,
         })
     }
@@ -142,6 +147,7 @@ impl Site {
             folder: self.folder.clone(),
             state: self.state.clone(),
             store: self.store.clone(),
+            heard: self.heard.clone(),
             runtime: self.runtime.clone(),
         };
         Ok((site, pinned))
@@ -177,6 +183,7 @@ impl Site {
             configuration: Arc::new(configuration),
             folder,
             store,
+            heard: None,
             runtime,
         })
     }

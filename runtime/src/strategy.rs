@@ -75,6 +75,11 @@ impl Strategy {
         self.plugin.bundled() && self.manifest()["downtime"].as_bool().unwrap_or(false)
     }
 
+    /// Makes its code ready: whoever polls it by hand cannot wait for that.
+    pub(crate) async fn ready(&self) -> Result<(), Failure> {
+        self.plugin.ready().await
+    }
+
     /// The digest of its component.
     pub(crate) fn digest(&self) -> &str {
         self.plugin.digest()

@@ -2,6 +2,10 @@
 
 use std::io::{IsTerminal, Write};
 
+/// The cells of a line where nobody looks, and the fewest of a terminal that are reckoned with.
+const WIDTH: usize = 100;
+const WIDTH_MIN: usize = 40;
+
 /// The program's own output.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terminal {
@@ -15,6 +19,19 @@ impl Terminal {
         Self {
             interactive: std::io::stdout().is_terminal(),
         }
+    }
+
+    /// How many cells a line has: what `COLUMNS` says, else what the terminal does.
+    pub(crate) fn width(&self) -> usize {
+        let said = std::env::var("COLUMNS").ok();
+        let said = said.and_then(|columns| columns.parse().ok());
+        let size = || rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+        let seen = || size().map(|size| usize::from(size.ws_col));
+        let width = said.or_else(|| seen().filter(|_| self.interactive));
+        width
+            .filter(|width| *width > 0)
+            .unwrap_or(WIDTH)
+            .max(WIDTH_MIN)
     }
 
     /// Prints text as it is. A reader that went away (`| head`) is no error.

@@ -61,7 +61,9 @@ impl CallState {
     pub(crate) fn during(mut self, context: CallContext, about: About, time: Duration) -> Self {
         let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.deadline = now().after_ms(milliseconds);
-        self.context = context;
+        // What only reads holds nobody off a machine.
+        let fence = context.fence.filter(|_| !context.reading);
+        self.context = CallContext { fence, ..context };
         self.about = about;
         self
     }

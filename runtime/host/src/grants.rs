@@ -5,6 +5,7 @@
 mod command;
 mod file;
 mod form;
+mod granted;
 mod origin;
 mod pattern;
 mod template;
@@ -21,6 +22,7 @@ use pattern::Pattern;
 pub(crate) use command::{CommandScope, is_loader_variable};
 pub(crate) use file::{CleanPath, FileScope};
 pub use form::misshapen;
+pub use granted::Granted;
 pub(crate) use origin::{Destination, Origin, OriginScope, is_inside, is_localhost};
 pub(crate) use template::Names;
 pub use template::expanded;
@@ -44,6 +46,8 @@ pub(crate) enum Wanted<'a> {
     Socket(&'a Endpoint),
     Secret(&'a str),
     Mail(&'a str),
+    /// To put a note down. Nobody needs to be granted that; but it is no reading.
+    Note(&'a str),
 }
 
 /// A call that was not granted.
@@ -122,7 +126,8 @@ impl Grants {
         }
     }
 
-    /// Fails unless it is both asked for and granted.
+    /// Fails unless it is both asked for and granted; where only reading is allowed, also what
+    /// changes something whatever its purpose is said to be.
     pub(crate) fn check(&self, wanted: &Wanted<'_>) -> Result<(), Denied> {
         let denied = |reason| Denied {
             plugin: self.plugin.clone(),
@@ -130,11 +135,11 @@ impl Grants {
             scope: wanted.scope(),
             reason,
         };
-        if let Wanted::Http { method, .. } = wanted
-            && self.reading
-            && !matches!(*method, "GET" | "HEAD" | "OPTIONS")
-        {
+        if self.reading && wanted.changes() {
             return Err(denied(Reason::Reading));
+        }
+        if matches!(wanted, Wanted::Note(_)) {
+            return Ok(());
         }
         if !self.asked.iter().any(|scope| scope.covers(wanted)) {
             let reason = if self.reading {
@@ -314,6 +319,18 @@ impl Wanted<'_> {
             Self::Socket(_) => "sockets",
             Self::Secret(_) => "secrets",
             Self::Mail(_) => "mail",
+            Self::Note(_) => "notes",
+        }
+    }
+
+    /// Whether it changes something by what it is. Of a program and of a socket nobody can tell:
+    /// there the purpose that the manifest gives counts.
+    fn changes(&self) -> bool {
+        match self {
+            Self::Http { method, .. } => !matches!(*method, "GET" | "HEAD"),
+            Self::File { write, .. } => *write,
+            Self::Lock(_) | Self::Mail(_) | Self::Note(_) => true,
+            Self::Command { .. } | Self::Socket(_) | Self::Secret(_) => false,
         }
     }
 
@@ -330,7 +347,9 @@ impl Wanted<'_> {
                 words.extend(arguments.iter().map(String::as_str));
                 words.join(" ")
             }
-            Self::Lock(name) | Self::Secret(name) | Self::Mail(name) => (*name).to_owned(),
+            Self::Lock(name) | Self::Secret(name) | Self::Mail(name) | Self::Note(name) => {
+                (*name).to_owned()
+            }
             Self::Socket(endpoint) => endpoint.to_string(),
         }
     }
@@ -357,7 +376,10 @@ impl fmt::Display for Denied {
                  grants.{capability} = [{}] would not allow it either",
                 json!(scope)
             ),
-            Reason::Reading => write!(f, ": only what changes nothing is allowed here"),
+            Reason::Reading => write!(
+                f,
+                ": only what changes nothing is allowed here, and {plugin} asked for more"
+            ),
         }
     }
 }

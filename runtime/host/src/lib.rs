@@ -41,7 +41,7 @@ pub use bindings::{CONTRACT, Kind, Limits};
 pub use capability::http::{HttpClients, Outside};
 pub use compatibility::Incompatible;
 pub use error::HostError;
-pub use grants::{Denied, expanded, misshapen};
+pub use grants::{Denied, Granted, expanded, misshapen};
 pub use host::{Host, HostOptions, PluginSource};
 pub use kinds::{
     CheckReport, FetchedSecret, HealthCheck, HealthStatus, LoadBalancer, MetricSource, Notice,

@@ -10,7 +10,13 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::{
-    audit::escaped, bounds, broken, call::CallState, convert, plugin::Plugin, secret::Sealed,
+    audit::escaped,
+    bounds, broken,
+    call::CallState,
+    convert,
+    grants::{Granted, Names},
+    plugin::Plugin,
+    secret::{self, Sealed},
     services::Services,
 };
 
@@ -68,7 +74,8 @@ pub struct CallContext {
     pub token: u64,
     /// Refuses changes on the machine to who lost the lease.
     pub fence: Option<Fence>,
-    /// Only grants whose purpose is `read` count, so that nothing is changed.
+    /// Only grants whose purpose is `read` count, and of those only what changes nothing by what it
+    /// is; no fence is raised.
     pub reading: bool,
 }
 
@@ -132,6 +139,25 @@ impl Worker {
     /// The plugin.
     pub fn plugin(&self) -> &Plugin {
         &self.plugin
+    }
+
+    /// What it may do with its settings in that application and environment, for people. Secrets
+    /// stand as placeholders.
+    pub fn granted(&self, application: &str, environment: &str) -> Vec<Granted> {
+        let settings = secret::with_placeholders(&self.assignment.settings);
+        let about = About {
+            targets: vec![any_target()],
+            release: None,
+        };
+        let names = Names {
+            settings: &settings,
+            revealed: &settings,
+            schema: &self.plugin.description().settings_schema,
+            about: &about,
+            application,
+            environment,
+        };
+        Granted::of(&self.plugin, &self.assignment.grants, &names)
     }
 
     /// What the plugin can do with its settings, from itself.
@@ -200,6 +226,18 @@ impl Worker {
             Err(ended) => broken::failure(&self.plugin, &ended, doing),
         };
         Err(sealed.redact_failure(failure))
+    }
+}
+
+/// Whatever target a call is about.
+fn any_target() -> Target {
+    let any = "*";
+    Target {
+        name: any.into(),
+        address: Some(format!("{any}:{any}")),
+        group: any.into(),
+        labels: Vec::new(),
+        details: Value::Null,
     }
 }
 

@@ -29,6 +29,6 @@ pub use odds::{Habits, Odds};
 pub use rehearse::{Plan, play, rehearse, repeat};
 pub use replay::{Differs, Past, Refusal, Replayed};
 pub use rule::{Broken, Whose};
-pub use run::{Ending, Run, Strategies, Told};
+pub use run::{Ending, Run, Strategies, Told, foresee};
 pub use scene::Scene;
 pub use summary::{Finding, Percentiles, Sample, Summary};

@@ -83,7 +83,7 @@ impl Past<'_> {
     pub fn replay(&self, strategies: &dyn Strategies) -> Replayed {
         let told = told(self.records);
         let asked = Arc::new(Mutex::new(None));
-        let model = Model::standing(&Arc::new(self.scene()), self.began());
+        let model = Model::usual(&Arc::new(self.scene()), &[], self.began());
         let mut deployment = Deployment::replay(
             Arc::clone(&self.brief),
             told.to_vec(),
@@ -171,7 +171,7 @@ impl Past<'_> {
             return Err(Refusal::Differs(differs));
         }
         let scene = Arc::new(self.scene().with_habits(habits.clone()));
-        let model = Model::standing(&scene, self.began());
+        let model = Model::usual(&scene, &[], self.began());
         model.lock().tell(&self.records[..place], changes);
         model.lock().expected = Some(record.intent.clone());
         let run = run::carry_on(&scene, strategies, &model, listener);
@@ -205,7 +205,7 @@ impl Past<'_> {
         let world = first
             .and_then(|outcome| outcome.report.as_ref())
             .and_then(|report| report.world.as_ref());
-        Scene::found_so(Arc::clone(&self.brief), world.unwrap_or(&World::default()))
+        Scene::finding(Arc::clone(&self.brief), world.unwrap_or(&World::default()))
     }
 
     fn began(&self) -> u64 {

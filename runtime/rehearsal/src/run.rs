@@ -23,11 +23,14 @@ use crate::{
     ledger::{Clerk, Gone},
     rule::{self, Broken},
     scene::Scene,
-    world::Model,
+    world::{EPOCH_MS, Model},
 };
 
 /// How often a deployment is taken up again: more than there are faults that cut it off.
 const PROCESSES_MAX: u32 = 16;
+
+/// Longer than any deployment, in milliseconds: ten years.
+const EVER_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
 
 /// Makes the strategy that is rehearsed.
 pub trait Strategies: Sync {
@@ -141,6 +144,29 @@ pub(crate) struct Look {
     pub(crate) even: bool,
 }
 
+/// Runs it once as a deployment would go now, with what was found ([`Scene::finding`]) and nothing
+/// else going wrong: everything takes as long as usual, and whoever is asked agrees.
+///
+/// `listener` hears each record at its virtual time, and the verdict at the end.
+pub fn foresee(scene: &Scene, strategies: &dyn Strategies, listener: Arc<dyn Observer>) -> Run {
+    let scene = Arc::new(scene.clone());
+    let faults: Vec<Fault> = scene
+        .lost
+        .keys()
+        .map(|target| Fault::Unreachable {
+            target: target.clone(),
+            from_ms: 0,
+            for_ms: EVER_MS,
+        })
+        .collect();
+    let model = Model::usual(&scene, &faults, EPOCH_MS);
+    let look = Look {
+        listener: Some(listener),
+        ..Look::default()
+    };
+    lead(&scene, strategies, model, 0, &faults, &look).0
+}
+
 /// Runs it to an end.
 pub(crate) fn run(
     scene: &Arc<Scene>,
@@ -179,6 +205,18 @@ fn carry_through(
     look: &Look,
 ) -> (Run, Verdict, Model) {
     let model = Model::new(scene, faults, seed, look.later_ms);
+    lead(scene, strategies, model, seed, faults, look)
+}
+
+/// The way of a deployment in that model, through as many processes as it takes.
+fn lead(
+    scene: &Arc<Scene>,
+    strategies: &dyn Strategies,
+    model: Model,
+    seed: u64,
+    faults: &[Fault],
+    look: &Look,
+) -> (Run, Verdict, Model) {
     model.lock().looked_at(look);
     let (clerk, watcher, people) = attend(&model, look);
     let brief = Arc::clone(&scene.brief);

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use engine::{Admission, Brief, Installed, Name, TargetState, World};
+use engine::{Admission, Brief, Failure, Fleet, Installed, Name, Reading, TargetState, World};
 
 use crate::{
     invariants::State,
@@ -31,6 +31,10 @@ pub struct Scene {
     pub(crate) bystanders: Vec<bool>,
     /// By place: it may end without traffic and on another release.
     pub(crate) idle: Vec<bool>,
+    /// What the load balancer really showed, until something is asked of it.
+    pub(crate) reading: Option<Reading>,
+    /// Targets that cannot be reached from the beginning on, and why.
+    pub(crate) lost: BTreeMap<Name, Failure>,
 }
 
 impl Scene {
@@ -107,8 +111,31 @@ impl Scene {
             group_names,
             bystanders,
             idle,
+            reading: None,
+            lost: BTreeMap::new(),
             brief,
         }
+    }
+
+    /// What was really found, on the targets and at the load balancer.
+    pub fn finding(brief: impl Into<Arc<Brief>>, world: &World) -> Self {
+        let mut scene = Self::empty(brief);
+        for (name, state) in &world.targets {
+            if let Some(place) = scene.places.get(name) {
+                scene.first[*place] = state.clone();
+            }
+        }
+        scene.lost = world.unreachable.clone();
+        if scene.balanced() {
+            let fleet = Fleet::new(Arc::clone(&scene.brief), world);
+            for view in fleet.targets() {
+                let place = scene.places[view.name];
+                scene.traffic.admissions[place] = view.admission;
+                scene.traffic.shares[scene.groups[place]] += view.percent;
+            }
+            scene.reading.clone_from(&world.reading);
+        }
+        scene
     }
 
     /// The same with the traffic split so between groups at the beginning, in percent; a group
@@ -199,6 +226,8 @@ impl Scene {
         apart.habits = self.habits.clone();
         apart.odds = self.odds.clone();
         apart.traffic = self.traffic.clone();
+        apart.reading.clone_from(&self.reading);
+        apart.lost.clone_from(&self.lost);
         for (state, of) in apart.first.iter_mut().zip(&self.first) {
             let installed = |each: &Installed| Installed {
                 id: copied(&each.id),

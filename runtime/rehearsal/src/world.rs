@@ -15,8 +15,8 @@ use std::{
 
 use async_trait::async_trait;
 use engine::{
-    Call, Code, Effect, Executor, Failure, Intent, Name, Operation, Report, TargetState, Timestamp,
-    Wanted, World,
+    Call, Code, Effect, Executor, Failure, Intent, Name, Operation, Reading, Report, TargetState,
+    Timestamp, Wanted, World,
     invariants::{self, Breach, Invariant, State},
 };
 
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// When every run begins: a point in time must be some point in time.
-const EPOCH_MS: u64 = 1_767_225_600_000;
+pub(crate) const EPOCH_MS: u64 = 1_767_225_600_000;
 
 /// How long it takes to look at everything.
 const LOOK_MS: u64 = 300;
@@ -78,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) shown_percents: Vec<f64>,
     /// What each target really gets.
     pub(crate) percents: Vec<f64>,
+    /// What it really showed, until something was asked of it.
+    pub(crate) untouched: Option<Reading>,
     /// A change that the load balancer makes later.
     pub(crate) late: Option<(u64, State)>,
     pub(crate) visited: Vec<State>,
@@ -111,9 +113,9 @@ impl Model {
         Self::begun(scene, faults, pace, EPOCH_MS + later_ms)
     }
 
-    /// A world in which nothing goes wrong by itself, at that time.
-    pub(crate) fn standing(scene: &Arc<Scene>, began: u64) -> Self {
-        Self::begun(scene, &[], USUAL, began)
+    /// A world at that time, in which everything takes as long as is usual.
+    pub(crate) fn usual(scene: &Arc<Scene>, faults: &[Fault], began: u64) -> Self {
+        Self::begun(scene, faults, USUAL, began)
     }
 
     fn begun(scene: &Arc<Scene>, faults: &[Fault], pace: u64, began: u64) -> Self {
@@ -138,6 +140,7 @@ impl Model {
             shown: scene.traffic.clone(),
             shown_percents: percents.clone(),
             percents,
+            untouched: scene.reading.clone(),
             late: None,
             visited: vec![scene.traffic.clone()],
             pace,
@@ -327,7 +330,10 @@ impl Inner {
             self.advance(self.now + NO_ROUTE_MS);
             for (place, (name, site)) in self.scene.names.iter().zip(&self.sites).enumerate() {
                 if lost.contains(&place) {
-                    world.unreachable.insert(name.clone(), no_route());
+                    let known = self.scene.lost.get(name).cloned();
+                    world
+                        .unreachable
+                        .insert(name.clone(), known.unwrap_or_else(no_route));
                 } else {
                     world.targets.insert(name.clone(), site.state.clone());
                 }

@@ -1,9 +1,8 @@
 //! `runtime deploy`: rolls a release out.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
-use configuration::Overrides;
 use engine::{Purpose, Resume};
 use serde_json::json;
 use store::State;
@@ -11,13 +10,14 @@ use store::State;
 use crate::{
     assemble::System,
     catalogue::{self, Catalogue},
-    cli::{Chosen, Format, Printing, choice, resume, rollback},
+    cli::{Format, Printing, choice, resume, rollback, rollout::Rollout},
     course::Course,
-    display, exit, fleet,
+    display, exit,
     past::Past,
-    release::{self, Found},
-    report::{self, Problem, Reason},
-    site::{self, Site},
+    plan::{self, Arguments, Planned},
+    release::{self, Found, Sought},
+    report::Problem,
+    site::Site,
     system,
     terminal::Terminal,
 };
@@ -25,24 +25,15 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
     #[command(flatten)]
-    chosen: Chosen,
+    rollout: Rollout,
     #[command(flatten)]
     pub(super) printing: Printing,
-    /// The version that goes out: `{version}` in the artifact's name
-    #[arg(long, env = "RUNTIME_VERSION")]
-    version: Option<String>,
-    /// Another strategy than the configuration's
-    #[arg(long, value_name = "NAME")]
-    strategy: Option<String>,
-    /// Another value than the configuration's, for example `strategy.soak=10s`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Only these targets
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    servers: Vec<String>,
     /// Wait so long for another deployment to end
     #[arg(long, value_name = "TIME")]
     wait: Option<configuration::Duration>,
+    /// Deploy just what `runtime plan --out` wrote, and refuse where that is no longer what it was
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["detach", "recover"])]
+    plan: Option<PathBuf>,
     /// What to do first with an earlier deployment that was cut off
     #[arg(long, value_enum, value_name = "WAY")]
     recover: Option<Recovery>,
@@ -67,14 +58,10 @@ enum Recovery {
 }
 
 impl Deploy {
-    pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
-        let overrides = Overrides {
-            set: self.set.clone(),
-            strategy: self.strategy.clone(),
-        };
-        let configuration = site::configuration(&self.chosen, &overrides)?;
-        let bystanders = fleet::bystanders(&configuration, &self.servers)?;
-        let version = self.version(&configuration)?;
+    pub(crate) fn run(mut self, terminal: &Terminal) -> Result<u8, Problem> {
+        let planned = self.planned()?;
+        let (configuration, bystanders) = self.rollout.configuration()?;
+        let version = self.rollout.version(&configuration)?;
         let site = Site::with(configuration)?;
         if let Some(recovery) = self.recover
             && let Some(code) = self.recover(&site, recovery, terminal)?
@@ -90,10 +77,21 @@ impl Deploy {
         let (catalogue, found) = site.wait(async {
             let catalogue = Catalogue::load(&site.configuration, &site.folder, &host).await?;
             catalogue.read_ahead();
-            let anew = self.new_release;
-            let found = release::find(&site, &catalogue, &version, opening, anew).await?;
+            let sought = Sought {
+                version: &version,
+                anew: self.new_release,
+                id: planned
+                    .as_ref()
+                    .map(|it| it.plan.deployment.release.id.clone()),
+            };
+            let found = release::find(&site, &catalogue, sought, opening).await?;
             Ok::<_, Problem>((catalogue, found))
         })?;
+        if let Some(planned) = &planned {
+            let plugins = plan::described(&site, &catalogue)?;
+            let arguments = Arguments::of(&self.rollout, self.new_release);
+            plan::differences_of(planned, &site, &found, &plugins, &arguments)?;
+        }
         let concerned = site.contents().targets.len() - bystanders.len();
         if asks && !self.agreed(&site, &found, concerned, terminal) {
             terminal.line("nothing was deployed");
@@ -107,6 +105,7 @@ impl Deploy {
             format: self.printing.format,
             terminal: *terminal,
             seat: None,
+            planned: planned.clone(),
         };
         site.wait(async {
             let system = System::assemble(&site, catalogue, Some(&found)).await?;
@@ -117,6 +116,19 @@ impl Deploy {
             let id = course.hand_in(system, found).await?;
             self.handed_in(&site, &id, &version, terminal).await
         })
+    }
+
+    /// The plan that it is held to. What the command line leaves open is what was planned.
+    fn planned(&mut self) -> Result<Option<Arc<Planned>>, Problem> {
+        let Some(path) = &self.plan else {
+            return Ok(None);
+        };
+        let planned = Planned::read(path)?;
+        planned
+            .plan
+            .arguments
+            .fill(&mut self.rollout, &mut self.new_release);
+        Ok(Some(Arc::new(planned)))
     }
 
     /// Says how to follow what a server runs from here on.
@@ -184,28 +196,6 @@ impl Deploy {
         Ok((!over).then_some(code))
     }
 
-    fn version(&self, configuration: &configuration::Configuration) -> Result<String, Problem> {
-        let release = &configuration.contents.release;
-        if let Some(version) = &self.version {
-            usable(version, "`--version`")?;
-        }
-        if let (None, Some(version)) = (&self.version, &release.version)
-            && let Some(wrong) = unusable(version)
-        {
-            let title = format!("the version {wrong}");
-            let problem = configuration.problem("/release/version", "wrong-form", title);
-            return Err(report::one(configuration, problem));
-        }
-        match self.version.clone().or_else(|| release.version.clone()) {
-            Some(version) => Ok(version),
-            None if release.artifact.contains("{version}") => {
-                Err(Problem::new(Reason::Usage, "which version is to go out?")
-                    .hint("`--version 1.2.3`, or `version` under `[release]` in the configuration"))
-            }
-            None => Ok("unversioned".to_owned()),
-        }
-    }
-
     /// Questions are for people: never where programs read or write.
     fn asks(&self, terminal: &Terminal) -> bool {
         !self.yes
@@ -228,24 +218,5 @@ impl Deploy {
         let mut answer = String::new();
         let read = std::io::stdin().read_line(&mut answer);
         read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
-    }
-}
-
-/// Fails where a version cannot be one; `what` says where it stands.
-pub(super) fn usable(version: &str, what: &str) -> Result<(), Problem> {
-    unusable(version).map_or(Ok(()), |wrong| {
-        Err(Problem::new(Reason::Usage, format!("{what} {wrong}"))
-            .hint("write it like `--version 1.2.3`"))
-    })
-}
-
-/// What is wrong with a version: it is shown in lists, and becomes part of paths.
-fn unusable(version: &str) -> Option<&'static str> {
-    if version.trim().is_empty() {
-        Some("is empty")
-    } else if version.contains(char::is_control) {
-        Some("has a control character in it")
-    } else {
-        None
     }
 }

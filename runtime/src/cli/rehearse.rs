@@ -8,15 +8,14 @@ use std::{
 };
 
 use clap::Args;
-use configuration::Overrides;
 use engine::{Event, Observer, Timestamp};
 use rehearsal::{Fault, Plan, Summary};
 use serde_json::json;
 
 use crate::{
     catalogue::{self, Catalogue},
-    cli::{Chosen, Format, Printing, deploy},
-    display, exit, fleet,
+    cli::{Format, Printing, rollout::Rollout},
+    display, exit,
     rehearsal::{Circumstances, Rehearsal, Written, faults, outcome, page, report},
     report::{Problem, Reason},
     site,
@@ -29,21 +28,9 @@ const OTHERS: u32 = 2;
 #[derive(Debug, Args)]
 pub(crate) struct Rehearse {
     #[command(flatten)]
-    chosen: Chosen,
+    rollout: Rollout,
     #[command(flatten)]
     pub(super) printing: Printing,
-    /// The version that would go out
-    #[arg(long, env = "RUNTIME_VERSION")]
-    version: Option<String>,
-    /// Another strategy than the configuration's
-    #[arg(long, value_name = "NAME")]
-    strategy: Option<String>,
-    /// Another value than the configuration's, as `deploy` takes it
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Only these targets, as `deploy` takes them
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    servers: Vec<String>,
     /// How many runs; of a single one, all that happens is told
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
     runs: u64,
@@ -68,13 +55,8 @@ pub(crate) struct Rehearse {
 
 impl Rehearse {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
-        let overrides = Overrides {
-            set: self.set.clone(),
-            strategy: self.strategy.clone(),
-        };
-        let configuration = site::configuration(&self.chosen, &overrides)?;
-        let bystanders = fleet::bystanders(&configuration, &self.servers)?;
-        let version = self.version(&configuration)?;
+        let (configuration, bystanders) = self.rollout.configuration()?;
+        let version = self.rollout.any_version(&configuration)?;
         let jobs = self.jobs();
         let plugins = u32::try_from(configuration.contents.uses().len()).unwrap_or(u32::MAX);
         let host = catalogue::host_for((jobs + plugins).saturating_mul(OTHERS))?;
@@ -84,7 +66,7 @@ impl Rehearse {
             Rehearsal::of(&configuration, &catalogue, &version, bystanders).await
         })??;
         let circumstances = Circumstances {
-            configuration: self.chosen.config.display().to_string(),
+            configuration: self.rollout.amended.chosen.config.display().to_string(),
             rate: configuration.contents.rehearsal.rate,
             brief: Arc::clone(rehearsal.scene.brief()),
         };
@@ -123,18 +105,6 @@ impl Rehearse {
         } else {
             exit::BROKEN
         })
-    }
-
-    /// No artifact is looked for, so that any version will do.
-    fn version(&self, configuration: &configuration::Configuration) -> Result<String, Problem> {
-        let written = self
-            .version
-            .as_ref()
-            .or(configuration.contents.release.version.as_ref());
-        match written {
-            Some(version) => deploy::usable(version, "`--version`").map(|()| version.clone()),
-            None => Ok("next".to_owned()),
-        }
     }
 
     fn jobs(&self) -> u32 {

@@ -2,6 +2,7 @@
 //! have come of it had something been otherwise.
 
 use clap::Args;
+use configuration::Overrides;
 use engine::{Record, Verdict};
 use rehearsal::{Replayed, Told};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use crate::{
     rehearsal::{WrittenChange, outcome},
     replay::{Again, Lines, differs, refused},
     report::{Problem, Reason},
-    site::Site,
+    site::{self, Site},
     terminal::Terminal,
 };
 
@@ -58,7 +59,7 @@ struct Other {
 
 impl Replay {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
-        let site = Site::reading(&self.chosen)?;
+        let site = Site::looking(site::configuration(&self.chosen, &Overrides::default())?)?;
         let deployment = choice::any(&site, self.id.as_deref())?;
         let mut records = site.wait(site.store.records(&deployment.id))?;
         let (pinned_site, pinned) = site.wait(site.pinned(&deployment.id))?;

@@ -97,6 +97,7 @@ pub(super) fn go_on(
         format,
         terminal: *terminal,
         seat: None,
+        planned: None,
     };
     site.wait(async {
         let system = pinned::system(&site, &host, &pinned, how.accept_drift).await?;

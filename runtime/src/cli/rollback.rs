@@ -129,6 +129,7 @@ fn course<'a>(site: &'a Site, wait: Duration, format: Format, terminal: &Termina
         format,
         terminal: *terminal,
         seat: None,
+        planned: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use engine::{Admission, MemberState, Name, Reading};
+use engine::{MemberState, Name, Reading};
 use futures::future;
 use serde_json::json;
 use store::{Deployment, Filter, Held, State};
@@ -225,7 +225,7 @@ fn print(site: &Site, system: &System, picture: &Picture, terminal: &Terminal) {
                     |member| display::percentage(member.percent),
                 ),
                 member
-                    .map_or("-", |member| word(member.admission))
+                    .map_or("-", |member| display::word(member.admission))
                     .to_owned(),
                 match member.and_then(|member| member.up) {
                     Some(true) => "yes".to_owned(),
@@ -297,7 +297,7 @@ fn as_json(site: &Site, system: &System, picture: &Picture) -> serde_json::Value
                 "release": active.and_then(|found| found.as_ref().ok()),
                 "error": active.and_then(|found| found.as_ref().err()),
                 "percent": member.map(|member| member.percent),
-                "admission": member.map(|member| word(member.admission)),
+                "admission": member.map(|member| display::word(member.admission)),
                 "up": member.and_then(|member| member.up),
             })
         })
@@ -331,12 +331,4 @@ fn member<'a>(picture: &'a Picture, target: &Name) -> Option<&'a MemberState> {
         .members
         .iter()
         .find(|member| member.target == *target)
-}
-
-fn word(admission: Admission) -> &'static str {
-    match admission {
-        Admission::Ready => "ready",
-        Admission::Draining => "draining",
-        Admission::Out => "out",
-    }
 }

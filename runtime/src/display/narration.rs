@@ -6,8 +6,8 @@ use std::{
 };
 
 use engine::{
-    Approvers, Code, Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome, Signal,
-    StepRule, Traffic, Verdict, Wish,
+    Admission, Approvers, Code, Effect, Event, Failure, Intent, Name, Operation, Origin, Outcome,
+    Signal, StepRule, Traffic, Verdict, Wish,
 };
 use serde_json::{Value, json};
 
@@ -507,6 +507,15 @@ pub(crate) fn names<'a>(targets: impl IntoIterator<Item = &'a Name>) -> String {
         0 => "no target".to_owned(),
         count if count <= SHOWN => all.join(", "),
         count => format!("{} and {} more", all[..SHOWN].join(", "), count - SHOWN),
+    }
+}
+
+/// What the load balancer does with a target, in a word.
+pub(crate) fn word(admission: Admission) -> &'static str {
+    match admission {
+        Admission::Ready => "ready",
+        Admission::Draining => "draining",
+        Admission::Out => "out",
     }
 }
 

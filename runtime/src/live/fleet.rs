@@ -11,28 +11,29 @@ use machines::ArtifactSource;
 
 use crate::live::{Live, PLATFORM_CALL, SIDE_BY_SIDE, Subject};
 
-impl Live {
-    /// What runs and lies on every target, and which targets could not be asked.
-    pub(super) async fn look_at_targets(
-        &self,
-    ) -> (BTreeMap<Name, TargetState>, BTreeMap<Name, Failure>) {
-        let mut looks = Vec::new();
-        for (name, platform) in &*self.platforms {
-            let looking = look(&self.subject, name, platform);
-            looks.push(async move { (name.clone(), looking.await) });
-        }
-        let mut found = BTreeMap::new();
-        let mut unreachable = BTreeMap::new();
-        let mut looks = stream::iter(looks).buffer_unordered(SIDE_BY_SIDE);
-        while let Some((name, state)) = looks.next().await {
-            match state {
-                Ok(state) => drop(found.insert(name, state)),
-                Err(failure) => drop(unreachable.insert(name, failure)),
-            }
-        }
-        (found, unreachable)
+/// What runs and lies on every target, and which targets could not be asked.
+pub(crate) async fn look_at_targets(
+    subject: &Subject,
+    platforms: &BTreeMap<Name, host::Platform>,
+) -> (BTreeMap<Name, TargetState>, BTreeMap<Name, Failure>) {
+    let mut looks = Vec::new();
+    for (name, platform) in platforms {
+        let looking = look(subject, name, platform);
+        looks.push(async move { (name.clone(), looking.await) });
     }
+    let mut found = BTreeMap::new();
+    let mut unreachable = BTreeMap::new();
+    let mut looks = stream::iter(looks).buffer_unordered(SIDE_BY_SIDE);
+    while let Some((name, state)) = looks.next().await {
+        match state {
+            Ok(state) => drop(found.insert(name, state)),
+            Err(failure) => drop(unreachable.insert(name, failure)),
+        }
+    }
+    (found, unreachable)
+}
 
+impl Live {
     /// Whether the artifact is what it should be, where a target needs it: what is wrong with it
     /// is known before anything is changed.
     pub(super) async fn can_go_out(

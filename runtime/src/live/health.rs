@@ -160,7 +160,7 @@ impl Check {
     }
 
     /// Makes the check once. An error says what was seen.
-    async fn once(
+    pub(crate) async fn once(
         &self,
         subject: &Subject,
         target: &Target,

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::live::Subject;
 
 /// The longest that one call of a load balancer's driver may take.
-const CALL: Duration = Duration::from_secs(60);
+pub(crate) const CALL: Duration = Duration::from_secs(60);
 /// How long a load balancer may take to show a change, where its driver does not say.
 const SETTLES: Duration = Duration::from_secs(10);
 /// From one look at the load balancer to the next: short at first, since most are quick.

@@ -132,6 +132,7 @@ impl Server {
             format: self.options.format,
             terminal: self.terminal,
             seat: Some(self.seat.clone()),
+            planned: None,
         };
         course.conduct(system, Arc::new(brief), hold, way).await
     }

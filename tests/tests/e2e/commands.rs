@@ -7,10 +7,11 @@ use tests::{Fleet, Ran, World, process, wait};
 
 use crate::scene::{CANARY, LIMITS, THREE};
 
-const VERBS: [&[&str]; 31] = [
+const VERBS: [&[&str]; 32] = [
     &[],
     &["init"],
     &["validate"],
+    &["plan"],
     &["rehearse"],
     &["deploy"],
     &["status"],

@@ -21,6 +21,7 @@ mod instruments;
 mod interrupted;
 mod locked;
 mod nginx;
+mod plan;
 mod projects;
 mod rehearsal;
 mod replaced;

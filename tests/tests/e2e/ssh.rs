@@ -69,6 +69,13 @@ impl Scene {
 }
 
 #[test]
+fn what_is_planned_over_ssh_is_what_happens() {
+    let scene = five("", |_| ());
+    crate::plan::does_what_it_says(&scene.world);
+    scene.fleet.all_on("2.0");
+}
+
+#[test]
 fn five_hosts() {
     let scene = five("", |_| ());
     let load = tests::Load::on(&scene.fleet.balancer);

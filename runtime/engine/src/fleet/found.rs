@@ -12,8 +12,8 @@ use crate::{
 
 impl Fleet {
     /// The model of what was found. Targets that could not be asked are left out; whether that
-    /// is tolerated is for [`Fleet::check_reachable`] to say.
-    pub(crate) fn new(brief: Arc<Brief>, world: &World) -> Self {
+    /// is tolerated is said when a deployment begins.
+    pub fn new(brief: Arc<Brief>, world: &World) -> Self {
         let mut fleet = Self::unknown(brief);
         for (state, target) in fleet.states.iter_mut().zip(&fleet.brief.targets) {
             let bystander = fleet.brief.bystanders.contains(&target.name);

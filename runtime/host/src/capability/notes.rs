@@ -3,7 +3,10 @@
 use engine::Failure;
 use serde_json::Value;
 
-use crate::call::{CallState, invalid};
+use crate::{
+    call::{CallState, invalid},
+    grants::Wanted,
+};
 
 /// A note is a handle on something kept elsewhere, such as a thread's name.
 const NOTE_BYTES_MAX: usize = 64 << 10;
@@ -25,6 +28,7 @@ impl CallState {
                 "a note is at most {NOTE_BYTES_MAX} bytes long"
             )));
         }
+        self.grants().check(&Wanted::Note(key))?;
         let value: Value = serde_json::from_str(value)
             .map_err(|error| invalid(format!("the note `{key}` is not JSON: {error}")))?;
         let name = self.plugin.name();

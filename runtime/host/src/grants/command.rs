@@ -49,6 +49,21 @@ impl CommandScope {
     }
 }
 
+impl std::fmt::Display for CommandScope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, word) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_str(" ")?;
+            }
+            match word {
+                Word::One(pattern) => write!(f, "{pattern}")?,
+                Word::Any => f.write_str("*")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 fn go(words: &[Word], given: &[&str]) -> bool {
     match (words, given) {
         ([], []) => true,

@@ -649,6 +649,10 @@ async fn reading_alone_changes_nothing() {
         .asking_to_read("http", "https://a.example")
         .asking("http", "https://b.example")
         .asking_to_read("files", "read:/etc/x")
+        // What it says of itself does not make a change a look.
+        .asking_to_read("files", "write:/etc/y")
+        .asking_to_read("locks", "a-lock")
+        .asking_to_read("mail", "ops@example.com")
         .asking("commands", "nginx -s reload");
     let plugin = guest.load(true).await;
     let nothing = Value::Null;
@@ -673,15 +677,24 @@ async fn reading_alone_changes_nothing() {
     };
     http("GET", "https://a.example").unwrap();
     http("HEAD", "https://a.example").unwrap();
-    let denied = http("POST", "https://a.example").unwrap_err();
-    assert!(
-        denied.contains("only what changes nothing is allowed here"),
-        "{denied}"
-    );
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"] {
+        let denied = http(method, "https://a.example").unwrap_err();
+        let says = format!(
+            "only what changes nothing is allowed here, and {} asked for more",
+            plugin.name()
+        );
+        assert!(denied.contains(&says), "{method}: {denied}");
+    }
     http("GET", "https://b.example").unwrap_err();
     let path = CleanPath::parse("/etc/x").unwrap();
     assert!(grants.place(&path, false).is_ok());
     assert!(grants.place(&path, true).is_err());
+    let written = CleanPath::parse("/etc/y").unwrap();
+    assert!(grants.place(&written, false).is_ok());
+    assert!(grants.place(&written, true).is_err());
+    assert!(grants.check(&Wanted::Lock("a-lock")).is_err());
+    assert!(grants.check(&Wanted::Mail("ops@example.com")).is_err());
+    assert!(grants.check(&Wanted::Note("a-note")).is_err());
     let reload = ["-s".to_owned(), "reload".to_owned()];
     assert!(
         grants

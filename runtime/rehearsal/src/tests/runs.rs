@@ -144,3 +144,112 @@ fn a_strategy_that_branches_on_the_clock() {
     let hasty = |_: &World| -> Made { Ok(Box::new(Hasty)) };
     assert_eq!(found(&hasty), (vec!["branches-on-the-clock".to_owned()], 0));
 }
+
+/// Keeps what it is told of, and how it ended.
+#[derive(Default)]
+struct Keeper(std::sync::Mutex<(Vec<engine::Intent>, Option<engine::Verdict>)>);
+
+impl Observer for Keeper {
+    fn event(&self, _: Timestamp, event: &engine::Event<'_>) {
+        let mut kept = self.0.lock().unwrap();
+        match event {
+            engine::Event::Ended(intent, _) => kept.0.push(engine::Intent::clone(intent)),
+            engine::Event::Closed(verdict) => kept.1 = Some(engine::Verdict::clone(verdict)),
+            _ => {}
+        }
+    }
+}
+
+/// A world in which half of it is as nobody would make it up.
+fn odd() -> World {
+    let state = |active: &str, lying: &[&str]| engine::TargetState {
+        active: Some(active.into()),
+        installed: (lying.iter())
+            .map(|id| engine::Installed {
+                id: (*id).into(),
+                complete: true,
+            })
+            .collect(),
+    };
+    let member = |name: &str, percent: f64| engine::MemberState {
+        target: name.into(),
+        percent,
+        admission: engine::Admission::Ready,
+        up: Some(true),
+        active: None,
+    };
+    World {
+        targets: [
+            (name("a"), state("v1", &["v1", "v2"])),
+            (name("b"), state("v0", &["v0"])),
+            (name("c"), state("v1", &["v1"])),
+            (name("d"), state("v1", &["v1"])),
+        ]
+        .into(),
+        unreachable: Default::default(),
+        reading: Some(engine::Reading {
+            members: [
+                ("a", 5.0),
+                ("b", 30.0),
+                ("c", 30.0),
+                ("d", 30.0),
+                ("x", 5.0),
+            ]
+            .map(|(name, percent)| member(name, percent))
+            .to_vec(),
+            revision: Some("7".to_owned()),
+            details: Value::Null,
+        }),
+    }
+}
+
+#[test]
+fn what_is_foreseen_begins_with_what_was_found() {
+    let world = odd();
+    let found = std::sync::Mutex::new(None);
+    let strategies = |seen: &World| -> Result<Box<dyn Strategy>, Failure> {
+        *found.lock().unwrap() = Some(seen.clone());
+        script(canary())(seen)
+    };
+    let keeper = Arc::new(Keeper::default());
+    let run = crate::foresee(
+        &Scene::finding(brief(), &world),
+        &strategies,
+        keeper.clone(),
+    );
+    assert_eq!(run.ending, Ending::Succeeded, "{:?}", run.cause);
+    assert_eq!(found.lock().unwrap().as_ref(), Some(&world));
+    let kept = keeper.0.lock().unwrap();
+    assert!(matches!(kept.1, Some(engine::Verdict::Succeeded { .. })));
+    // Whoever gets traffic without being a target no longer does.
+    let last = kept.0.iter().rev().find_map(|intent| match &intent.effect {
+        Some(engine::Effect::Apply { traffic, .. }) => Some(traffic.clone()),
+        _ => None,
+    });
+    assert!(!last.unwrap().admissions.contains_key("x"));
+    let sequences: Vec<u64> = kept.0.iter().map(|intent| intent.sequence).collect();
+    let all: Vec<u64> = (1..).take(sequences.len()).collect();
+    assert_eq!(sequences, all, "each record is heard, in its order");
+    drop(kept);
+
+    // The same again is the same, and takes as long as usual.
+    let again = crate::foresee(
+        &Scene::finding(brief(), &world),
+        &strategies,
+        keeper.clone(),
+    );
+    assert_eq!(again, run);
+}
+
+#[test]
+fn who_was_not_reached_is_not_reached_in_what_is_foreseen() {
+    let mut world = odd();
+    let failure = Failure::new(engine::Code::Unavailable, "its cable is out");
+    world.targets.remove("d");
+    world.unreachable.insert(name("d"), failure);
+    let keeper = Arc::new(Keeper::default());
+    let scene = Scene::finding(brief(), &world);
+    let run = crate::foresee(&scene, &script(canary()), keeper.clone());
+    assert_eq!(run.ending, Ending::Refused);
+    assert!(run.cause.unwrap().contains("its cable is out"));
+}

@@ -13,6 +13,9 @@ use crate::plight::Mood;
 
 impl Inner {
     pub(super) fn reading(&self) -> Reading {
+        if let Some(reading) = &self.untouched {
+            return reading.clone();
+        }
         let members = self.scene.names.iter().zip(&self.shown.admissions);
         let members = members.zip(&self.shown_percents);
         Reading {
@@ -84,6 +87,7 @@ impl Inner {
             Mood::Lies => {
                 self.advance(quick);
                 self.late = None;
+                self.untouched = None;
                 self.shown = wanted;
                 self.shown_percents = percents;
                 return self.applied(drains, drain_ms);
@@ -114,6 +118,7 @@ impl Inner {
     /// The load balancer does this from now on.
     pub(super) fn route(&mut self, state: State, percents: Vec<f64>) {
         self.late = None;
+        self.untouched = None;
         self.shown = state;
         self.shown_percents.clone_from(&percents);
         self.percents = percents;

@@ -1,26 +1,11 @@
 //! What a record says happened, followed: the model then stands where the world stood there.
 
-use engine::{Admission, Brief, Effect, Name, Origin, Reading, Record, Report, World};
+use engine::{Admission, Effect, Name, Origin, Reading, Record, Report};
 
 use super::Inner;
 use crate::{invariants::State, scene::Scene};
 
 impl Scene {
-    /// The world as the deployment found it when it began; a target that could not be asked has
-    /// nothing.
-    pub(crate) fn found_so(brief: impl Into<std::sync::Arc<Brief>>, world: &World) -> Self {
-        let mut scene = Self::empty(brief);
-        for (name, state) in scene.names.iter().zip(&mut scene.first) {
-            if let Some(found) = world.targets.get(name) {
-                state.clone_from(found);
-            }
-        }
-        if let (Some(reading), true) = (&world.reading, scene.balanced()) {
-            scene.traffic = scene.state_of(reading);
-        }
-        scene
-    }
-
     /// What a load balancer shows, by place. Its weights are whole numbers, so that the shares are
     /// made to add up where anybody gets anything.
     pub(crate) fn state_of(&self, reading: &Reading) -> State {
