@@ -7,7 +7,7 @@ use tests::{Fleet, Ran, World, process, wait};
 
 use crate::scene::{CANARY, LIMITS, THREE};
 
-const VERBS: [&[&str]; 31] = [
+const VERBS: [&[&str]; 32] = [
     &[],
     &["init"],
     &["validate"],
@@ -16,6 +16,7 @@ const VERBS: [&[&str]; 31] = [
     &["status"],
     &["history"],
     &["show"],
+    &["replay"],
     &["audit"],
     &["rollback"],
     &["resume"],
