@@ -72,7 +72,7 @@ enum Verb {
     History(history::History),
     /// Show one deployment, operation by operation
     Show(show::Show),
-    /// Run a deployment that happened again from its record, or see what would have come of it
+    /// Run a deployment again from its record, or as it might have gone
     Replay(replay::Replay),
     /// Show who did what, or check that nobody changed what was written down
     Audit(audit::Audit),

@@ -127,9 +127,10 @@ impl Past<'_> {
         let recorded = wanted(&next.intent);
         match (origin, asked) {
             (Origin::Turn(way), Some(asked)) if asked.turn == Some(*way) => Replayed::Agrees,
-            // Somebody else took it back, or it was cut off.
-            (Origin::Turn(Turn::Back), Some(asked))
-                if asked.turn.is_none() && from_outside(next) =>
+            // Somebody took it back, or asked to stop it after its last call.
+            (Origin::Turn(Turn::Back), asked)
+                if from_outside(next)
+                    && asked.as_ref().is_none_or(|asked| asked.turn.is_none()) =>
             {
                 Replayed::Agrees
             }

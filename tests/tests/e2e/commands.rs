@@ -17,6 +17,7 @@ const VERBS: [&[&str]; 32] = [
     &["status"],
     &["history"],
     &["show"],
+    &["replay"],
     &["audit"],
     &["rollback"],
     &["resume"],
