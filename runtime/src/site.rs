@@ -97,11 +97,11 @@ impl Site {
         Self::with(configuration(chosen, &Overrides::default())?)
     }
 
-    /// Reads the configuration and opens its store for reading only: it must be there, and no call
-    /// changes anything.
+    /// Reads the configuration and opens its store only to look: nothing is made that is not there,
+    /// and nothing can be changed.
     pub(crate) fn reading(chosen: &Chosen) -> Result<Self, Problem> {
         let configuration = configuration(chosen, &Overrides::default())?;
-        Self::opened(configuration, store::reading)
+        Self::opened(configuration, store::look)
     }
 
     /// Opens the store of a configuration.

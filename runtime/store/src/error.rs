@@ -40,25 +40,6 @@ pub enum StoreError {
         /// What was found.
         reason: String,
     },
-    /// There is none, where one was only to be read.
-    #[error("{place} is not there: nothing was deployed from here yet")]
-    Absent {
-        /// The store.
-        place: Place,
-    },
-    /// An older program wrote it, and it was only to be read.
-    #[error(
-        "{place} was written by an older version of this program (schema {found}, this one has \
-         {known}), and is only read here; `runtime history` brings it up to date"
-    )]
-    Older {
-        /// The store.
-        place: Place,
-        /// The file's schema.
-        found: u32,
-        /// The one that this program has.
-        known: u32,
-    },
     /// A newer program wrote the file.
     #[error(
         "{place} was written by a newer version of this program (schema {found}, this one knows \
@@ -70,6 +51,19 @@ pub enum StoreError {
         /// The file's schema.
         found: u32,
         /// The newest that this program knows.
+        known: u32,
+    },
+    /// An older program wrote it, and it was opened only to be read.
+    #[error(
+        "{place} was last written by an older version of this program (schema {found}, this one \
+         needs {known}); whatever changes it next, such as `runtime deploy`, brings it up to date"
+    )]
+    Older {
+        /// The store.
+        place: Place,
+        /// Its schema.
+        found: u32,
+        /// What this program needs.
         known: u32,
     },
     /// The file cannot be written.

@@ -30,7 +30,7 @@ pub use deployment::{Blob, Deployment, Filter, NewDeployment, Pinned, PluginPin,
 pub use error::{LeaseError, LockError, StoreError};
 pub use lease::{Held, Lease, Owner, Scope};
 pub use lock::Lock;
-pub use open::{open, reading};
+pub use open::{look, open};
 pub use place::Place;
 pub use postgres::{Clock, Options, Postgres};
 pub use release::{KnownRelease, ReleaseQuery};

@@ -69,8 +69,6 @@ pub struct Options {
     pub patience: Duration,
     /// By whose time leases and locks run out.
     pub clock: Clock,
-    /// It is only read: the schema must be there and up to date, and every change fails.
-    pub reading: bool,
 }
 
 impl Default for Options {
@@ -79,7 +77,6 @@ impl Default for Options {
             password: None,
             patience: Duration::from_secs(30),
             clock: Clock::Database,
-            reading: false,
         }
     }
 }
@@ -90,7 +87,6 @@ impl fmt::Debug for Options {
             .field("password", &self.password.as_ref().map(|_| "…"))
             .field("patience", &self.patience)
             .field("clock", &self.clock)
-            .field("reading", &self.reading)
             .finish()
     }
 }
@@ -123,8 +119,29 @@ impl Postgres {
     /// version.
     pub fn open(url: &str, options: &Options) -> Result<Self, StoreError> {
         let address = Address::parse(url, options.password.as_deref())?;
+        Self::at(address, options)
+    }
+
+    /// Connects to a database to read it: it refuses every change. None where nobody ever kept
+    /// anything there.
+    ///
+    /// Fails as [`Postgres::open`] does, and where an older version wrote what is there.
+    pub fn look(url: &str, options: &Options) -> Result<Option<Self>, StoreError> {
+        let address = Address::parse(url, options.password.as_deref())?.reading();
+        match Self::at(address, options) {
+            Err(StoreError::Older { found: 0, .. }) => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    fn at(address: Address, options: &Options) -> Result<Self, StoreError> {
         let topics = Arc::<Topics>::default();
-        let (calls, thread) = Calls::start(address, options, Arc::clone(&topics))?;
+        let (calls, thread) = Calls::start(
+            address,
+            options.clock,
+            options.patience,
+            Arc::clone(&topics),
+        )?;
         Ok(Self {
             calls,
             topics,

@@ -2,6 +2,7 @@
 //! the connection; the statements are below.
 
 mod audit;
+mod copy;
 mod database;
 mod deployment;
 mod failure;
@@ -67,21 +68,27 @@ impl Sqlite {
         let path = path.as_ref();
         let place = Place::file(path);
         let connection = open::open(path, &place)?;
-        Self::with(path, connection, place)
+        Self::on(connection, path, place)
     }
 
-    /// Opens the store in that file for reading only: it is neither made nor brought up to date,
-    /// and every change fails.
-    ///
-    /// Fails where there is no such file, and as [`Sqlite::open`] does.
-    pub fn reading(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+    /// What the store in that file has now, in memory: an empty one where there is no file. The
+    /// file stays as it is, of whatever version, and whatever is changed here is forgotten.
+    pub fn look(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
         let place = Place::file(path);
-        let connection = open::reading(path, &place)?;
-        Self::with(path, connection, place)
+        let connection = copy::of(path, &place)?;
+        Self::on(connection, path, place)
     }
 
-    fn with(path: &Path, connection: Connection, place: Place) -> Result<Self, StoreError> {
+    /// An empty store, in memory.
+    pub(crate) fn nothing() -> Result<Self, StoreError> {
+        let path = Path::new("(nothing)");
+        let place = Place::file(path);
+        let connection = copy::empty(&place)?;
+        Self::on(connection, path, place)
+    }
+
+    fn on(connection: Connection, path: &Path, place: Place) -> Result<Self, StoreError> {
         let (jobs, thread) = Jobs::start(connection, place)?;
         let topics = Arc::<Topics>::default();
         Ok(Self {

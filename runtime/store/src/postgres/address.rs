@@ -24,6 +24,8 @@ pub(super) struct Address {
     pub(super) place: Place,
     pub(super) config: Config,
     pub(super) tls: Option<MakeRustlsConnect>,
+    /// The database is to refuse every change.
+    pub(super) reading: bool,
 }
 
 impl Address {
@@ -72,7 +74,16 @@ impl Address {
             place: place(&config),
             config,
             tls,
+            reading: false,
         })
+    }
+
+    /// The same, where nothing may be changed.
+    pub(super) fn reading(self) -> Self {
+        Self {
+            reading: true,
+            ..self
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     address::Address,
     change::{Change, Kind, Trace},
     failure::Remedy,
-    migrate::{migrate, read_only},
+    migrate::{current, migrate},
     session::{Session, silent},
 };
 use crate::{error::StoreError, pending::Waiting};
@@ -49,8 +49,6 @@ impl Size {
 pub(super) struct Link {
     pub(super) address: Address,
     pub(super) clock: Clock,
-    /// Nothing is ever changed.
-    reading: bool,
     session: Option<Rc<Session>>,
     /// What the last try to get a connection met.
     met: Option<StoreError>,
@@ -65,33 +63,30 @@ enum Try<T> {
 }
 
 impl Link {
-    pub(super) fn new(
-        address: Address,
-        clock: Clock,
-        reading: bool,
-        waiting: Arc<Waiting>,
-    ) -> Self {
+    pub(super) fn new(address: Address, clock: Clock, waiting: Arc<Waiting>) -> Self {
         Self {
             address,
             clock,
-            reading,
             session: None,
             met: None,
             waiting,
         }
     }
 
-    /// Connects, and brings the schema up to date; or makes sure that it is, where it is only
-    /// read.
+    /// Connects, and brings the schema up to date; where nothing may be changed, it must be.
     pub(super) async fn open(&mut self, by: Instant) -> Result<(), StoreError> {
         let mut pauses = Pauses::until(by);
         loop {
             let session = self.session(&mut pauses).await?;
-            let ready = match self.reading {
-                true => within(&session, Size::Small, read_only(&session)).await,
-                false => within(&session, Size::Large, migrate(&session)).await,
+            let reading = self.address.reading;
+            let schema = async {
+                match reading {
+                    true => current(&session).await,
+                    false => migrate(&session).await,
+                }
             };
-            match self.again(ready, &session) {
+            let migrated = within(&session, Size::Large, schema).await;
+            match self.again(migrated, &session) {
                 Try::Done(result) => return result,
                 Try::Again(met) => pauses.pause(met).await?,
             }
@@ -110,11 +105,6 @@ impl Link {
             }
             match Session::connect(&self.address, self.clock, None).await {
                 Ok(session) => {
-                    if self.reading {
-                        session
-                            .batch("SET default_transaction_read_only = on")
-                            .await?;
-                    }
                     self.session = Some(Rc::new(session));
                     self.met = None;
                 }

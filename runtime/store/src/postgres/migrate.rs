@@ -27,17 +27,15 @@ pub(super) async fn migrate(session: &Session) -> Result<(), StoreError> {
     prepare(session, MIGRATIONS).await
 }
 
-/// Makes sure that there is a schema, and that it is up to date.
-pub(super) async fn read_only(session: &Session) -> Result<(), StoreError> {
-    let place = session.place.clone();
+/// Fails unless the schema is there and up to date; where there is none, it has version 0.
+pub(super) async fn current(session: &Session) -> Result<(), StoreError> {
     match check(session, MIGRATIONS.len()).await? {
         Some(version) if version == MIGRATIONS.len() => Ok(()),
-        Some(version) => Err(StoreError::Older {
-            place,
-            found: u32::try_from(version).unwrap_or(0),
+        older => Err(StoreError::Older {
+            place: session.place.clone(),
+            found: u32::try_from(older.unwrap_or(0)).unwrap_or(u32::MAX),
             known: u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX),
         }),
-        None => Err(StoreError::Absent { place }),
     }
 }
 

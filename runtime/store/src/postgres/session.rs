@@ -39,6 +39,9 @@ const SETTINGS: &str = "
     WHERE current_setting('synchronous_commit') = 'off';
     ";
 
+/// What a connection is set to besides, where nothing may be changed.
+const READING: &str = "SET default_transaction_read_only = on";
+
 /// Parameters of a statement.
 pub(super) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -105,6 +108,9 @@ impl Session {
             place: place.clone(),
         };
         session.batch(SETTINGS).await?;
+        if address.reading {
+            session.batch(READING).await?;
+        }
         Ok(session)
     }
 

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    Options,
+    Clock,
     address::Address,
     change::{Change, Kind},
     link::{ANSWER_TIMEOUT, Link, Size},
@@ -50,11 +50,11 @@ impl Calls {
     /// Starts the thread, connects, and brings the schema up to date.
     pub(super) fn start(
         address: Address,
-        options: &Options,
+        clock: Clock,
+        patience: Duration,
         topics: Arc<Topics>,
     ) -> Result<(Self, JoinHandle<()>), StoreError> {
         let place = address.place.clone();
-        let (clock, patience, reading) = (options.clock, options.patience, options.reading);
         let unopened = |error: &std::io::Error| StoreError::Unopened {
             place: place.clone(),
             reason: format!("no thread for it: {error}"),
@@ -70,7 +70,7 @@ impl Calls {
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
-                let link = Link::new(address, clock, reading, shared);
+                let link = Link::new(address, clock, shared);
                 LocalSet::new().block_on(&runtime, run(link, receiver, topics, &opened));
             })
             .map_err(|error| unopened(&error))?;

@@ -16,13 +16,13 @@ use crate::{error::StoreError, place::Place, schema::MIGRATIONS};
 
 /// How long a statement waits for another process that is writing. Longer than any transaction
 /// of ours takes on a slow disk, shorter than the shortest lease.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between two attempts at what SQLite does not wait for itself.
 const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 /// Statements kept prepared: more than there are in this crate.
-const STATEMENTS_MAX: usize = 128;
+pub(super) const STATEMENTS_MAX: usize = 128;
 
 /// Marks a SQLite file as a state store: `runt` in ASCII.
 const APPLICATION_ID: i32 = 0x7275_6e74;
@@ -46,30 +46,6 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
     Connection::open_with_flags(path, flags)
-}
-
-/// Opens a file that is there, for reading only.
-pub(super) fn reading(path: &Path, place: &Place) -> Result<Connection, StoreError> {
-    if path.try_exists().is_ok_and(|exists| !exists) {
-        return Err(StoreError::Absent {
-            place: place.clone(),
-        });
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let sql = |error: rusqlite::Error| translate(place, &error);
-    let connection = Connection::open_with_flags(path, flags).map_err(sql)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(sql)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    match check(&connection, place, MIGRATIONS.len())? {
-        version if version < MIGRATIONS.len() => Err(StoreError::Older {
-            place: place.clone(),
-            found: u32::try_from(version).unwrap_or(0),
-            known: u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX),
-        }),
-        _ => Ok(connection),
-    }
 }
 
 fn create(path: &Path) -> io::Result<()> {
@@ -162,7 +138,11 @@ fn switch(connection: &Connection) -> rusqlite::Result<String> {
 }
 
 /// The file's schema version; 0 for a new one.
-fn check(connection: &Connection, place: &Place, known: usize) -> Result<usize, StoreError> {
+pub(super) fn check(
+    connection: &Connection,
+    place: &Place,
+    known: usize,
+) -> Result<usize, StoreError> {
     let number = |sql: &str| {
         connection
             .query_row(sql, [], |row| row.get::<_, i32>(0))
@@ -189,7 +169,7 @@ fn check(connection: &Connection, place: &Place, known: usize) -> Result<usize, 
     }
 }
 
-fn migrate(
+pub(super) fn migrate(
     connection: &mut Connection,
     place: &Place,
     migrations: &[&str],

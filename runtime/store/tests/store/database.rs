@@ -70,31 +70,6 @@ async fn newer_schema_is_refused_and_left_alone() {
     );
 }
 
-#[tokio::test]
-async fn it_can_be_read_without_being_written() {
-    let (url, name) = fresh();
-    let absent = store::reading(&url, None).err().unwrap();
-    assert!(matches!(absent, StoreError::Absent { .. }), "{absent:?}");
-    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'runtime'";
-    assert_eq!(Server::shared().run(&name, tables), "0");
-
-    let store = open(&url).unwrap();
-    begin(&store, "d1", "1.0", at(0)).await;
-    let reading = store::reading(&url, None).unwrap();
-    assert_eq!(reading.pinned("d1").await.unwrap().brief.id, "d1");
-    let queued = deployment("d2", "2.0");
-    let refused = reading.queue_deployment(queued, at(1)).await.unwrap_err();
-    assert!(refused.to_string().contains("read-only"), "{refused}");
-    drop((store, reading));
-
-    Server::shared().run(&name, "UPDATE runtime.schema_version SET version = 1");
-    let older = store::reading(&url, None).err().unwrap();
-    assert!(
-        matches!(older, StoreError::Older { found: 1, .. }),
-        "{older:?}"
-    );
-}
-
 #[test]
 fn schema_of_another_program_is_left_alone() {
     let (url, name) = fresh();

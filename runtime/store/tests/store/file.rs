@@ -3,9 +3,9 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use rusqlite::Connection;
-use store::{LeaseError, Place, Sqlite, Store, StoreError};
+use store::{Place, Sqlite, Store, StoreError};
 
-use crate::fixture::{at, begin, deployment, entry, intent, outcome, run, succeeded};
+use crate::fixture::{at, begin, entry, intent, outcome, run, succeeded};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -70,49 +70,6 @@ async fn newer_schema_is_refused_and_left_alone() {
             .contains("use that version or a later one")
     );
     assert_eq!(fs::read(&path).unwrap(), before);
-}
-
-/// As long as somebody writes it, and after; what it says is as new as the last commit.
-#[tokio::test]
-async fn it_can_be_read_without_being_written() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state.db");
-    let absent = Sqlite::reading(&path).err().unwrap();
-    assert!(matches!(absent, StoreError::Absent { .. }), "{absent:?}");
-    assert!(!path.exists());
-
-    let store = Sqlite::open(&path).unwrap();
-    begin(&store, "d1", "1.0", at(0)).await;
-    let reading = Sqlite::reading(&path).unwrap();
-    assert!(reading.deployment("d1", at(1)).await.unwrap().is_some());
-    let queued = deployment("d2", "2.0");
-    store.queue_deployment(queued, at(1)).await.unwrap();
-    assert!(reading.deployment("d2", at(2)).await.unwrap().is_some());
-    let queued = deployment("d3", "2.0");
-    let refused = reading.queue_deployment(queued, at(3)).await.unwrap_err();
-    assert!(
-        matches!(refused, LeaseError::Store(StoreError::ReadOnly { .. })),
-        "{refused:?}"
-    );
-    drop((store, reading));
-
-    let before = fs::read(&path).unwrap();
-    let reading = Sqlite::reading(&path).unwrap();
-    assert_eq!(reading.pinned("d1").await.unwrap().brief.id, "d1");
-    drop(reading);
-    assert_eq!(fs::read(&path).unwrap(), before);
-    let version = |version: u32| {
-        let connection = Connection::open(&path).unwrap();
-        connection
-            .pragma_update(None, "user_version", version)
-            .unwrap();
-    };
-    version(1);
-    let older = Sqlite::reading(&path).err().unwrap();
-    assert!(
-        matches!(older, StoreError::Older { found: 1, .. }),
-        "{older:?}"
-    );
 }
 
 #[test]

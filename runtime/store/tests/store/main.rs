@@ -11,6 +11,7 @@ mod file;
 mod fixture;
 mod journals;
 mod leases;
+mod looks;
 mod lost;
 mod notes;
 mod releases;
