@@ -259,7 +259,7 @@ fn every_fault_at_every_record_keeps_the_rules() {
                     Ok(told) => {
                         struck += 1;
                         assert_eq!(told.run.broken, [], "{sequence} {fault:?}");
-                        assert_eq!(told.run.faults, [fault.clone()], "{sequence}");
+                        assert_eq!(told.run.faults, std::slice::from_ref(&fault), "{sequence}");
                         assert_ne!(told.run.ending, Ending::Unfinished, "{sequence} {fault:?}");
                     }
                     Err(Refusal::Unfit(refused)) => {
