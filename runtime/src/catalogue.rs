@@ -1,6 +1,7 @@
 //! The plugins that a configuration uses: found, loaded, and their settings checked. All that is
 //! wrong is said in one go, at its place in the configuration. Needs no network.
 
+mod edition;
 mod fit;
 
 use std::path::Path;
@@ -11,6 +12,7 @@ use host::{Host, HostOptions, Plugin, PluginSource};
 use sha2::{Digest, Sha256};
 use store::Blob;
 
+pub(crate) use self::edition::{Edition, strategy};
 use crate::{
     report::{Problem, Reason},
     system,

@@ -12,6 +12,7 @@ mod plan;
 mod plugin;
 mod proxy;
 mod rehearse;
+mod replay;
 mod resume;
 mod retry;
 mod rollback;
@@ -47,7 +48,7 @@ use crate::{diagnostics, report::Problem, terminal::Terminal};
   2  the command line makes no sense        7  stuck: not everything could be taken back
   3  the configuration has problems         8  done, but for targets that were left out
   4  refused before anything was changed    9  a rehearsal or a plugin broke a rule
-                                           70  a fault of the program itself")]
+ 10  a replay differs from its record      70  a fault of the program itself")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -71,6 +72,8 @@ enum Verb {
     History(history::History),
     /// Show one deployment, operation by operation
     Show(show::Show),
+    /// Run a deployment again from its record, or as it might have gone
+    Replay(replay::Replay),
     /// Show who did what, or check that nobody changed what was written down
     Audit(audit::Audit),
     /// Take a cut-off deployment back, or bring an older release back
@@ -148,6 +151,7 @@ impl Arguments {
             Verb::Status(verb) => verb.printing.format,
             Verb::History(verb) => verb.printing.format,
             Verb::Show(verb) => verb.printing.format,
+            Verb::Replay(verb) => verb.printing.format,
             Verb::Audit(verb) => verb.printing.format,
             Verb::Rollback(verb) => verb.printing.format,
             Verb::Resume(verb) => verb.printing.format,
@@ -177,6 +181,7 @@ impl Arguments {
             Verb::Status(verb) => verb.run(&terminal),
             Verb::History(verb) => verb.run(&terminal),
             Verb::Show(verb) => verb.run(&terminal),
+            Verb::Replay(verb) => verb.run(&terminal),
             Verb::Audit(verb) => verb.run(&terminal),
             Verb::Rollback(verb) => verb.run(&terminal),
             Verb::Resume(verb) => verb.run(&terminal),

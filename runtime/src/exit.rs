@@ -22,6 +22,8 @@ pub(crate) const STUCK: u8 = 7;
 pub(crate) const LEFT_OUT: u8 = 8;
 /// A rehearsal broke a rule, or a plugin did not pass its test.
 pub(crate) const BROKEN: u8 = 9;
+/// A strategy that was asked again asked for something else than its record has.
+pub(crate) const DIFFERS: u8 = 10;
 /// A fault of the program itself.
 pub(crate) const BUG: u8 = 70;
 

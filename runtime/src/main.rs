@@ -28,6 +28,7 @@ mod plan;
 mod project;
 mod rehearsal;
 mod release;
+mod replay;
 mod report;
 mod serve;
 mod services;

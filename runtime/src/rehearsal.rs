@@ -6,6 +6,7 @@ mod html;
 mod plot;
 mod text;
 mod words;
+mod written;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +19,12 @@ use host::{Services, StrategyPlugin};
 use rehearsal::{Habits, Odds, Scene};
 use serde_json::Value;
 
-pub(crate) use self::{html::page, text::report, words::Circumstances};
+pub(crate) use self::{
+    html::page,
+    text::{outcome, report},
+    words::Circumstances,
+    written::{Written, WrittenChange, faults},
+};
 use crate::{
     assemble,
     catalogue::Catalogue,
@@ -122,10 +128,19 @@ pub(crate) fn habits(contents: &Contents) -> Habits {
     let slowest = |each: &dyn Fn(&configuration::HealthCheck) -> u64| {
         contents.health_checks.iter().map(each).max().unwrap_or(0)
     };
+    let patience_ms = slowest(&|check| {
+        check.start_period.as_ms() + check.interval.as_ms() * u64::from(check.failures)
+    });
+    let usual = Habits::default();
+    let soon = match contents.health_checks.is_empty() {
+        true => usual.start_ms,
+        false => usual.start_ms.min(patience_ms / 2),
+    };
     Habits {
         install_ms: written.install.as_ms(),
         activate_ms: written.activate.as_ms(),
-        start_ms: written.start.as_ms(),
+        // An operator who waits for less knows that it takes less.
+        start_ms: written.start.map_or(soon, configuration::Duration::as_ms),
         drain_ms: written.drain.as_ms(),
         step_ms: written.step.as_ms(),
         answer_ms: written.answer.as_ms(),
@@ -134,10 +149,8 @@ pub(crate) fn habits(contents: &Contents) -> Habits {
             check.interval.as_ms() * u64::from(check.successes.saturating_sub(1))
         }),
         notice_ms: slowest(&|check| check.interval.as_ms() * u64::from(check.failures)),
-        patience_ms: slowest(&|check| {
-            check.start_period.as_ms() + check.interval.as_ms() * u64::from(check.failures)
-        }),
-        ..Habits::default()
+        patience_ms,
+        ..usual
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) enum Reason {
     Locked,
     /// It stopped where it was.
     Stopped,
+    /// A strategy asks for something else than its record has.
+    Differs,
     /// A fault of the program.
     Bug,
 }
@@ -118,6 +120,7 @@ impl Problem {
                 Reason::Refused | Reason::Unavailable => exit::REFUSED,
                 Reason::Locked => exit::LOCKED,
                 Reason::Stopped => exit::FROZEN,
+                Reason::Differs => exit::DIFFERS,
                 Reason::Bug => exit::BUG,
             },
         }

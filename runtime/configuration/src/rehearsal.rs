@@ -23,8 +23,10 @@ pub struct Rehearsal {
     pub install: Duration,
     /// How long it takes to switch a target to another release.
     pub activate: Duration,
-    /// How long the application takes from the switch until it answers.
-    pub start: Duration,
+    /// How long the application takes from the switch until it answers. Without it: 5 seconds, or
+    /// half of what the health checks wait for it, where that is less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<Duration>,
     /// How long requests are under way, where the load balancer counts them.
     pub drain: Duration,
     /// How long one of the steps takes.
@@ -50,7 +52,7 @@ impl Default for Rehearsal {
             traffic: BTreeMap::new(),
             install: Duration::from_secs(20),
             activate: Duration::from_ms(1_500),
-            start: Duration::from_secs(5),
+            start: None,
             drain: Duration::from_ms(1_500),
             step: Duration::from_secs(10),
             answer: Duration::from_secs(10 * 60),

@@ -45,7 +45,7 @@ pub use fleet::{Fleet, TargetView};
 pub use halt::{Halt, Wanted};
 pub use journal::{Intent, Journal, JournalError, Origin, Outcome, Record, Turn, Undo};
 pub use operation::{Answer, Operation, Operations, Strategy};
-pub use replay::{Resume, StepWord};
+pub use replay::{Resume, StepWord, told};
 pub use rules::{Brief, Count, Health, Point, Purpose, Rules, StepRule};
 pub use signal::{Approvers, Signal, Wish};
 pub use subject::{Name, Release, Target, Timestamp};

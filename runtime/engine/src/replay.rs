@@ -48,6 +48,8 @@ pub(crate) struct Replay {
     pub(crate) resumed: bool,
     /// The step that a person says happened, of which the record says that it failed.
     pub(crate) happened: Option<usize>,
+    /// Whoever acts from its end on is who acted before it: nothing is made sure of there.
+    pub(crate) seamless: bool,
     turn: Option<(Turn, Failure)>,
 }
 
@@ -103,7 +105,21 @@ impl Replay {
             thaws,
             resumed: false,
             happened: None,
+            seamless: false,
             turn,
+        }
+    }
+
+    /// A record as it was written, by one process or several, to be gone on from as if nothing
+    /// had come between.
+    pub(crate) fn seamless(records: Vec<Record>) -> Self {
+        let resume = Resume {
+            records,
+            ..Resume::default()
+        };
+        Self {
+            seamless: true,
+            ..Self::new(resume)
         }
     }
 
@@ -197,6 +213,35 @@ impl Replay {
     pub(crate) fn left_over(&self) -> Option<Halt> {
         self.front()
             .map(|record| differs(&record.intent, Wanted::End))
+    }
+}
+
+/// The part of a record that a strategy is told when it is asked again: up to where the
+/// deployment turned back, or froze for good, and without what was cut off while it was under way.
+pub fn told(records: &[Record]) -> &[Record] {
+    let way = |record: &Record| match record.intent.origin {
+        Origin::Turn(way) => Some(way),
+        _ => None,
+    };
+    let forth = records
+        .iter()
+        .rposition(|record| way(record) == Some(Turn::Forth));
+    let since = forth.map_or(0, |place| place + 1);
+    let turned = records[since..]
+        .iter()
+        .position(|record| way(record).is_some());
+    let told = &records[..turned.map_or(records.len(), |place| since + place)];
+    match told.split_last() {
+        Some((last, before)) if cut_off(last) => before,
+        _ => told,
+    }
+}
+
+/// Whether nobody heard how it went.
+fn cut_off(record: &Record) -> bool {
+    match &record.outcome {
+        None => true,
+        Some(outcome) => record.intent.effect.is_some() && outcome.report.is_none(),
     }
 }
 

@@ -10,6 +10,7 @@ mod points;
 mod random;
 mod records;
 mod refusals;
+mod replays;
 mod resumes;
 mod scripts;
 mod tolerance;

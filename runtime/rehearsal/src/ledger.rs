@@ -60,6 +60,32 @@ impl Ledger {
         }
     }
 
+    /// Keeps everything, whoever may need it.
+    pub(crate) fn keep_all(&mut self) {
+        self.keeps = true;
+    }
+
+    /// What was written before the run began.
+    pub(crate) fn begin_with(&mut self, records: &[Record]) {
+        self.keep_all();
+        self.records = records.to_vec();
+    }
+
+    /// Everything that was kept.
+    pub(crate) fn written(&self) -> Vec<Record> {
+        self.records.clone()
+    }
+
+    /// Whether the fault is one of those who write: then it happens at the next record.
+    pub(crate) fn takes(&mut self, fault: &Fault) -> bool {
+        match fault {
+            Fault::Killed { moment, then, .. } => self.kills.push((self.begun, *moment, *then)),
+            Fault::LeaseLost { .. } => self.losses.push(self.begun),
+            _ => return false,
+        }
+        true
+    }
+
     /// Whether the process may act on that record.
     pub(crate) fn allows(&self, sequence: u64) -> bool {
         self.gone.is_none() && self.open == Some(sequence)
@@ -161,7 +187,9 @@ pub(crate) struct Clerk(pub(crate) Model);
 #[async_trait]
 impl Journal for Clerk {
     async fn begin(&mut self, intent: &Intent) -> Result<(), JournalError> {
-        self.0.lock().ledger.begin(intent, None)
+        let mut inner = self.0.lock();
+        inner.meets(intent);
+        inner.ledger.begin(intent, None)
     }
 
     async fn end(&mut self, sequence: u64, outcome: &Outcome) -> Result<(), JournalError> {
@@ -169,7 +197,9 @@ impl Journal for Clerk {
     }
 
     async fn note(&mut self, intent: &Intent, outcome: &Outcome) -> Result<(), JournalError> {
-        self.0.lock().ledger.begin(intent, Some(outcome))
+        let mut inner = self.0.lock();
+        inner.meets(intent);
+        inner.ledger.begin(intent, Some(outcome))
     }
 
     async fn close(&mut self, _: &Value, _: Timestamp) -> Result<(), JournalError> {

@@ -5,12 +5,14 @@
 #![forbid(unsafe_code)]
 
 mod audience;
+mod change;
 mod fault;
 mod ledger;
 mod odds;
 mod plight;
 mod random;
 mod rehearse;
+mod replay;
 mod rule;
 mod run;
 mod scene;
@@ -20,11 +22,13 @@ mod summary;
 mod tests;
 mod world;
 
+pub use change::{Change, Instead, Unfit};
 pub use engine::invariants;
 pub use fault::{Fault, Flaw, Moment, Way};
 pub use odds::{Habits, Odds};
-pub use rehearse::{Plan, rehearse, repeat};
+pub use rehearse::{Plan, play, rehearse, repeat};
+pub use replay::{Differs, Past, Refusal, Replayed};
 pub use rule::{Broken, Whose};
-pub use run::{Ending, Run, Strategies, foresee};
+pub use run::{Ending, Run, Strategies, Told, foresee};
 pub use scene::Scene;
 pub use summary::{Finding, Percentiles, Sample, Summary};

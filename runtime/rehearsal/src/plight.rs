@@ -95,7 +95,8 @@ impl Plight {
         plight
     }
 
-    fn take(&mut self, scene: &Scene, fault: &Fault, began: u64) {
+    /// From now on this goes wrong, too; `began` is when its times and counts begin.
+    pub(crate) fn take(&mut self, scene: &Scene, fault: &Fault, began: u64) {
         let mut on = |target: &Name, ailment: Ailment| {
             let place = scene.places.get(target);
             self.ailments.extend(place.map(|place| (*place, ailment)));
@@ -146,6 +147,19 @@ impl Plight {
             // These are the ledger's.
             Fault::Killed { .. } | Fault::LeaseLost { .. } => {}
         }
+    }
+
+    /// What was wrong with these targets is over, and with the release, the load balancer and the
+    /// steps.
+    pub(crate) fn forgive(&mut self, places: &[usize]) {
+        let mut forgiven = Self {
+            ailments: std::mem::take(&mut self.ailments),
+            away: std::mem::take(&mut self.away),
+            ..Self::default()
+        };
+        forgiven.ailments.retain(|(at, _)| !places.contains(at));
+        forgiven.away.retain(|(at, ..)| !places.contains(at));
+        *self = forgiven;
     }
 
     fn mood(&mut self, after: u32, times: u32, mood: Mood) {

@@ -12,8 +12,8 @@ use std::{
 use engine::Observer;
 
 use crate::{
-    fault::draw,
-    run::{self, Run, Strategies},
+    fault::{Fault, draw},
+    run::{self, Run, Strategies, Told},
     scene::Scene,
     shrink::shrink,
     summary::{Finding, Sample, Summary},
@@ -72,11 +72,22 @@ pub fn repeat(
     strategies: &dyn Strategies,
     seed: u64,
     listener: Arc<dyn Observer>,
-) -> Run {
+) -> Told {
     let scene = Arc::new(scene.clone());
     let calm = run::run(&scene, strategies, CALM, &[]);
     let faults = draw(seed, &scene, long_ms(&calm));
-    run::run_told(&scene, strategies, seed, &faults, Some(listener))
+    run::run_told(&scene, strategies, Some(seed), &faults, listener)
+}
+
+/// Runs it once, with exactly these faults; everything else takes as long as is usual.
+pub fn play(
+    scene: &Scene,
+    strategies: &dyn Strategies,
+    faults: &[Fault],
+    listener: Arc<dyn Observer>,
+) -> Told {
+    let scene = Arc::new(scene.clone());
+    run::run_told(&scene, strategies, None, faults, listener)
 }
 
 /// How long a run may be expected to take: what goes wrong at some time goes wrong within it.

@@ -7,7 +7,6 @@ use engine::{Failure, Operation, invariants::Breach};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    fault::Fault,
     random::Random,
     run::{Ending, Look, Run},
 };
@@ -74,7 +73,7 @@ pub(crate) fn of_the_run(
     refused: &[Failure],
     cause: Option<&Failure>,
     ending: Ending,
-    faults: &[Fault],
+    unharmed: bool,
 ) {
     for failure in refused {
         let rule = failure.details["rule"].as_str().unwrap_or("invalid");
@@ -85,7 +84,7 @@ pub(crate) fn of_the_run(
             Some(rule @ ("incomplete" | "failure-ignored")) => {
                 broken.push(Broken::strategy(rule, cause.message.clone()));
             }
-            _ if broken.is_empty() && faults.is_empty() && ending != Ending::Succeeded => {
+            _ if broken.is_empty() && unharmed && ending != Ending::Succeeded => {
                 let message = format!("nothing went wrong, and it failed: {}", cause.message);
                 broken.push(Broken::strategy("fails-unharmed", message));
             }
@@ -103,7 +102,7 @@ pub(crate) fn clock(mut run: Run, again: impl Fn(Look) -> Vec<Operation>) -> Run
     let looks = [0, later_ms].map(|later_ms| Look {
         later_ms,
         keeps_calls: true,
-        listener: None,
+        ..Look::default()
     });
     let [now, later] = looks.map(again);
     let differs = now.iter().zip(&later).position(|(one, other)| one != other);

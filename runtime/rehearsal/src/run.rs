@@ -1,6 +1,8 @@
 //! One run: the deployment with all its layers around the model, from the first look to an end,
 //! through as many processes as it takes.
 
+mod told;
+
 use std::{
     pin::pin,
     sync::Arc,
@@ -13,20 +15,19 @@ use engine::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::told::Told;
+pub(crate) use self::told::{carry_on, run_told};
 use crate::{
     audience::{People, Watcher},
     fault::{Fault, Way},
     ledger::{Clerk, Gone},
     rule::{self, Broken},
     scene::Scene,
-    world::Model,
+    world::{EPOCH_MS, Model},
 };
 
 /// How often a deployment is taken up again: more than there are faults that cut it off.
 const PROCESSES_MAX: u32 = 16;
-
-/// Everything takes as long as it usually does, in percent of that.
-const USUAL: u64 = 100;
 
 /// Longer than any deployment, in milliseconds: ten years.
 const EVER_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
@@ -137,6 +138,10 @@ pub(crate) struct Look {
     pub(crate) later_ms: u64,
     /// The strategy's calls are kept.
     pub(crate) keeps_calls: bool,
+    /// All of the record is kept.
+    pub(crate) keeps_records: bool,
+    /// Everything takes as long as is usual, whatever the seed.
+    pub(crate) even: bool,
 }
 
 /// Runs it once as a deployment would go now, with what was found ([`Scene::finding`]) and nothing
@@ -154,7 +159,7 @@ pub fn foresee(scene: &Scene, strategies: &dyn Strategies, listener: Arc<dyn Obs
             for_ms: EVER_MS,
         })
         .collect();
-    let model = Model::at_pace(&scene, &faults, USUAL, 0);
+    let model = Model::usual(&scene, &faults, EPOCH_MS);
     let look = Look {
         listener: Some(listener),
         ..Look::default()
@@ -169,27 +174,24 @@ pub(crate) fn run(
     seed: u64,
     faults: &[Fault],
 ) -> Run {
-    run_told(scene, strategies, seed, faults, None)
+    let (run, _, model) = carry_through(scene, strategies, seed, faults, &Look::default());
+    at_other_times(run, &model, scene, strategies, faults)
 }
 
-/// The same, with somebody who listens.
-pub(crate) fn run_told(
+/// A strategy that asks for the time makes the same calls at another one.
+fn at_other_times(
+    run: Run,
+    model: &Model,
     scene: &Arc<Scene>,
     strategies: &dyn Strategies,
-    seed: u64,
     faults: &[Fault],
-    listener: Option<Arc<dyn Observer>>,
 ) -> Run {
-    let look = Look {
-        listener,
-        ..Look::default()
-    };
-    let (run, model) = carry_through(scene, strategies, seed, faults, &look);
     if !model.lock().clock_asked {
         return run;
     }
+    let seed = run.seed;
     rule::clock(run, |look| {
-        let (_, model) = carry_through(scene, strategies, seed, faults, &look);
+        let (_, _, model) = carry_through(scene, strategies, seed, faults, &look);
         let asked = model.lock().asked.take();
         asked.unwrap_or_default()
     })
@@ -201,7 +203,7 @@ fn carry_through(
     seed: u64,
     faults: &[Fault],
     look: &Look,
-) -> (Run, Model) {
+) -> (Run, Verdict, Model) {
     let model = Model::new(scene, faults, seed, look.later_ms);
     lead(scene, strategies, model, seed, faults, look)
 }
@@ -214,15 +216,25 @@ fn lead(
     seed: u64,
     faults: &[Fault],
     look: &Look,
-) -> (Run, Model) {
-    if look.keeps_calls {
-        model.lock().asked = Some(Vec::new());
-    }
-    let mut broken = Vec::new();
+) -> (Run, Verdict, Model) {
+    model.lock().looked_at(look);
     let (clerk, watcher, people) = attend(&model, look);
     let brief = Arc::clone(&scene.brief);
     let deployment = Deployment::new(brief, Box::new(model.clone()), clerk, watcher, people);
-    let mut verdict = block_on(conduct(deployment, strategies, &mut broken));
+    let (verdict, broken) = to_an_end(deployment, strategies, &model, look);
+    let run = model.lock().conclude(seed, faults, &verdict, broken);
+    (run, verdict, model)
+}
+
+/// Through as many processes as it takes.
+fn to_an_end(
+    mut deployment: Deployment,
+    strategies: &dyn Strategies,
+    model: &Model,
+    look: &Look,
+) -> (Verdict, Vec<Broken>) {
+    let mut broken = Vec::new();
+    let mut verdict = block_on(conduct(&mut deployment, strategies, &mut broken));
     for _ in 0..PROCESSES_MAX {
         let taken_back = match &verdict {
             Verdict::Left | Verdict::Abandoned { .. } => false,
@@ -234,10 +246,9 @@ fn lead(
             }
             _ => break,
         };
-        verdict = take_up(strategies, &model, look, taken_back, &mut broken);
+        verdict = take_up(strategies, model, look, taken_back, &mut broken);
     }
-    let run = model.lock().conclude(seed, faults, &verdict, broken);
-    (run, model)
+    (verdict, broken)
 }
 
 type Around = (Box<Clerk>, Arc<Watcher>, Arc<People>);
@@ -289,7 +300,7 @@ fn take_up(
         step: Some(StepWord::Again),
         ..Resume::default()
     };
-    let deployment = Deployment::resume(
+    let mut deployment = Deployment::resume(
         brief,
         resume,
         Box::new(model.clone()),
@@ -297,11 +308,12 @@ fn take_up(
         watcher,
         people,
     );
-    block_on(conduct(deployment, strategies, broken))
+    block_on(conduct(&mut deployment, strategies, broken))
 }
 
-async fn conduct(
-    mut deployment: Deployment,
+/// Runs a deployment from its beginning to its end.
+pub(crate) async fn conduct(
+    deployment: &mut Deployment,
     strategies: &dyn Strategies,
     broken: &mut Vec<Broken>,
 ) -> Verdict {
@@ -311,7 +323,7 @@ async fn conduct(
             let strategy = strategies.strategy(deployment.found().unwrap_or(&nothing));
             match strategy {
                 Ok(mut strategy) => {
-                    let result = strategy.run(&mut deployment).await;
+                    let result = strategy.run(deployment).await;
                     broken.extend(result.as_ref().err().and_then(rule::of_the_end));
                     result
                 }
@@ -335,6 +347,18 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl crate::world::Inner {
+    fn looked_at(&mut self, look: &Look) {
+        if look.keeps_calls {
+            self.asked = Some(Vec::new());
+        }
+        if look.keeps_records {
+            self.ledger.keep_all();
+        }
+        if look.even {
+            self.even();
+        }
+    }
+
     fn conclude(
         &mut self,
         seed: u64,
@@ -355,7 +379,9 @@ impl crate::world::Inner {
             Verdict::Halted { .. } | Verdict::Left => None,
         };
         broken.extend(self.breaches.drain(..).map(Broken::invariant));
-        rule::of_the_run(&mut broken, &self.refused, cause, ending, faults);
+        // What had gone wrong before is not among the faults of a branch.
+        let unharmed = faults.is_empty() && !self.retold;
+        rule::of_the_run(&mut broken, &self.refused, cause, ending, unharmed);
         let toll = &self.toll;
         let part = |ms: f64| {
             if toll.traffic_ms > 0.0 {

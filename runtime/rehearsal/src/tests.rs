@@ -2,6 +2,7 @@
 
 mod faults;
 mod planted;
+mod replays;
 mod runs;
 
 use std::sync::Arc;

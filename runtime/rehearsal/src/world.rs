@@ -3,6 +3,7 @@
 
 mod balancer;
 mod health;
+mod past;
 mod people;
 mod targets;
 mod toll;
@@ -14,13 +15,14 @@ use std::{
 
 use async_trait::async_trait;
 use engine::{
-    Call, Code, Effect, Executor, Failure, Name, Operation, Reading, Report, TargetState,
-    Timestamp, World,
+    Call, Code, Effect, Executor, Failure, Intent, Name, Operation, Reading, Report, TargetState,
+    Timestamp, Wanted, World,
     invariants::{self, Breach, Invariant, State},
 };
 
 pub(crate) use self::toll::Toll;
 use crate::{
+    change::{Change, Unfit},
     fault::{Fault, Moment},
     ledger::Ledger,
     plight::Plight,
@@ -29,12 +31,15 @@ use crate::{
 };
 
 /// When every run begins: a point in time must be some point in time.
-const EPOCH_MS: u64 = 1_767_225_600_000;
+pub(crate) const EPOCH_MS: u64 = 1_767_225_600_000;
 
 /// How long it takes to look at everything.
 const LOOK_MS: u64 = 300;
 /// How long it takes to notice that a target cannot be reached.
 const NO_ROUTE_MS: u64 = 10_000;
+
+/// How much of what time is usual everything takes, in percent, where no seed says otherwise.
+const USUAL: u64 = 100;
 
 /// Breaches that are kept of one run: the first says what is wrong.
 const BREACHES_MAX: usize = 16;
@@ -88,17 +93,32 @@ pub(crate) struct Inner {
     /// What the strategy asked for, where that is to be kept.
     pub(crate) asked: Option<Vec<Operation>>,
     pub(crate) clock_asked: bool,
+    /// What comes first in it was told from a record.
+    pub(crate) retold: bool,
+    /// What is to be otherwise than in that record, still.
+    pub(crate) changes: Vec<Change>,
+    /// What was otherwise.
+    pub(crate) struck: Vec<Fault>,
+    /// What cannot be otherwise where it was to be.
+    pub(crate) unfit: Option<Unfit>,
+    /// The record at which something is to be otherwise first, until it is asked for.
+    pub(crate) expected: Option<Intent>,
+    /// What is asked for there instead.
+    pub(crate) parted: Option<(u64, Wanted, Wanted)>,
 }
 
 impl Model {
     pub(crate) fn new(scene: &Arc<Scene>, faults: &[Fault], seed: u64, later_ms: u64) -> Self {
         let pace = Random::new(!seed).between(70, 150);
-        Self::at_pace(scene, faults, pace, later_ms)
+        Self::begun(scene, faults, pace, EPOCH_MS + later_ms)
     }
 
-    /// One in which everything takes so much of what time is usual, in percent.
-    pub(crate) fn at_pace(scene: &Arc<Scene>, faults: &[Fault], pace: u64, later_ms: u64) -> Self {
-        let began = EPOCH_MS + later_ms;
+    /// A world at that time, in which everything takes as long as is usual.
+    pub(crate) fn usual(scene: &Arc<Scene>, faults: &[Fault], began: u64) -> Self {
+        Self::begun(scene, faults, USUAL, began)
+    }
+
+    fn begun(scene: &Arc<Scene>, faults: &[Fault], pace: u64, began: u64) -> Self {
         let percents = match scene.balanced() {
             true => scene.percents(&scene.traffic),
             false => vec![0.0; scene.names.len()],
@@ -131,6 +151,12 @@ impl Model {
             calls: 0,
             asked: None,
             clock_asked: false,
+            retold: false,
+            changes: Vec::new(),
+            struck: Vec::new(),
+            unfit: None,
+            expected: None,
+            parted: None,
             scene: Arc::clone(scene),
         };
         inner.share_among_running();
@@ -157,6 +183,11 @@ impl Inner {
     pub(crate) fn breached(&mut self, breaches: impl IntoIterator<Item = Breach>) {
         let room = BREACHES_MAX - self.breaches.len();
         self.breaches.extend(breaches.into_iter().take(room));
+    }
+
+    /// Everything takes as long as is usual.
+    pub(crate) fn even(&mut self) {
+        self.pace = USUAL;
     }
 
     /// How long something takes in this run.

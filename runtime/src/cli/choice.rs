@@ -85,6 +85,18 @@ pub(super) async fn open(
     }
 }
 
+/// The deployment with that id, whatever became of it; the last one where none is given.
+pub(super) fn any(site: &Site, id: Option<&str>) -> Result<Deployment, Problem> {
+    let Some(id) = id else {
+        return site.last_deployment()?.ok_or_else(|| {
+            let title = format!("there is no deployment of {} yet", site.scope());
+            Problem::new(Reason::Usage, title).hint("`runtime history` lists them")
+        });
+    };
+    let found = site.wait(site.store.deployment(id, system::now()))?;
+    found.ok_or_else(|| unknown(id))
+}
+
 /// There is no such deployment.
 pub(super) fn unknown(id: &str) -> Problem {
     let title = format!("there is no deployment `{id}`");

@@ -8,15 +8,15 @@ use std::{
 };
 
 use clap::Args;
-use engine::Observer;
-use rehearsal::{Plan, Summary};
+use engine::{Event, Observer, Timestamp};
+use rehearsal::{Fault, Plan, Summary};
 use serde_json::json;
 
 use crate::{
     catalogue::{self, Catalogue},
     cli::{Format, Printing, rollout::Rollout},
     display, exit,
-    rehearsal::{Circumstances, Rehearsal, page, report},
+    rehearsal::{Circumstances, Rehearsal, Written, faults, outcome, page, report},
     report::{Problem, Reason},
     site,
     terminal::Terminal,
@@ -37,6 +37,14 @@ pub(crate) struct Rehearse {
     /// The seed of the first run; each next one has the next
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
+    /// One run with just this going wrong, as docs/rehearsal.md writes it, and with all that happens
+    /// told; `none` for nothing. May be given several times
+    #[arg(
+        long = "fault",
+        value_name = "KIND[:TARGET][,KEY=VALUE]…",
+        conflicts_with_all = ["runs", "seed", "jobs", "html"]
+    )]
+    faults: Vec<Written>,
     /// On how many threads; as many as there are processors where not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     jobs: Option<u32>,
@@ -62,6 +70,9 @@ impl Rehearse {
             rate: configuration.contents.rehearsal.rate,
             brief: Arc::clone(rehearsal.scene.brief()),
         };
+        if !self.faults.is_empty() {
+            return self.play(&rehearsal, terminal);
+        }
         if self.runs == 1 && self.printing.format == Format::Human {
             self.tell(&rehearsal, terminal);
         }
@@ -72,9 +83,16 @@ impl Rehearse {
             jobs: usize::try_from(jobs).unwrap_or(1),
         };
         let summary = rehearsal::rehearse(&rehearsal.scene, &rehearsal, plan);
+        let mut facts = self.facts(&summary, &circumstances);
+        if self.runs == 1 && self.printing.format == Format::Json {
+            let unheard = Arc::new(Unheard);
+            let told = rehearsal::repeat(&rehearsal.scene, &rehearsal, self.seed, unheard);
+            facts["verdict"] = json!(told.verdict);
+            facts["records"] = json!(told.records);
+        }
         match self.printing.format {
             Format::Human => report(&summary, &circumstances, began.elapsed(), terminal),
-            Format::Json => terminal.line(&self.facts(&summary, &circumstances).to_string()),
+            Format::Json => terminal.line(&facts.to_string()),
         }
         if let Some(path) = &self.html {
             write(path, &page(&summary, &circumstances))?;
@@ -99,15 +117,36 @@ impl Rehearse {
         let brief = rehearsal.scene.brief();
         let story = Arc::new(display::Story::new(brief, *terminal));
         let listener: Arc<dyn Observer> = story;
-        let run = rehearsal::repeat(&rehearsal.scene, rehearsal, self.seed, listener);
-        terminal.line("\nWhat went wrong in it:");
-        for fault in &run.faults {
-            terminal.line(&format!("  - {fault}"));
-        }
-        if run.faults.is_empty() {
-            terminal.line("  nothing");
-        }
+        let told = rehearsal::repeat(&rehearsal.scene, rehearsal, self.seed, listener);
+        wrong(&told.run.faults, terminal);
         terminal.line("");
+    }
+
+    /// One run with the faults that were asked for.
+    fn play(&self, rehearsal: &Rehearsal, terminal: &Terminal) -> Result<u8, Problem> {
+        let brief = rehearsal.scene.brief();
+        let faults = faults(&self.faults, brief)?;
+        let human = self.printing.format == Format::Human;
+        let listener: Arc<dyn Observer> = match human {
+            true => Arc::new(display::Story::new(brief, *terminal)),
+            false => Arc::new(Unheard),
+        };
+        let told = rehearsal::play(&rehearsal.scene, rehearsal, &faults, listener);
+        if human {
+            wrong(&told.run.faults, terminal);
+            terminal.line("");
+            outcome(&told, terminal);
+        } else {
+            let mut facts = json!(told);
+            facts["application"] = json!(brief.application);
+            facts["environment"] = json!(brief.environment);
+            facts["strategy"] = json!(brief.strategy);
+            terminal.line(&facts.to_string());
+        }
+        Ok(match told.run.broken.is_empty() {
+            true => exit::DONE,
+            false => exit::BROKEN,
+        })
     }
 
     fn facts(&self, summary: &Summary, circumstances: &Circumstances) -> serde_json::Value {
@@ -129,6 +168,24 @@ impl Rehearse {
             }
         }
         facts
+    }
+}
+
+/// Listens to nothing.
+struct Unheard;
+
+impl Observer for Unheard {
+    fn event(&self, _: Timestamp, _: &Event<'_>) {}
+}
+
+/// What went wrong in a run.
+fn wrong(faults: &[Fault], terminal: &Terminal) {
+    terminal.line("\nWhat went wrong in it:");
+    for fault in faults {
+        terminal.line(&format!("  - {fault}"));
+    }
+    if faults.is_empty() {
+        terminal.line("  nothing");
     }
 }
 

@@ -1,13 +1,14 @@
 //! `runtime show`: one deployment, operation by operation.
 
 use clap::Args;
-use engine::{Origin, Record, StepRule, Verdict};
+use engine::{Record, StepRule, Verdict};
 use serde_json::json;
+use store::Deployment;
 
 use crate::{
-    cli::{Chosen, Format, Printing, history},
-    display, exit,
-    report::{Problem, Reason},
+    cli::{Chosen, Format, Printing, choice, history},
+    display, exit, replay,
+    report::Problem,
     site::Site,
     system,
     terminal::Terminal,
@@ -26,17 +27,7 @@ pub(crate) struct Show {
 impl Show {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
         let site = Site::open(&self.chosen)?;
-        let deployment = match &self.id {
-            Some(id) => site.wait(site.store.deployment(id, system::now()))?,
-            None => site.last_deployment()?,
-        };
-        let Some(deployment) = deployment else {
-            let which = self.id.map_or_else(
-                || format!("there is no deployment of {} yet", site.scope()),
-                |id| format!("there is no deployment `{id}`"),
-            );
-            return Err(Problem::new(Reason::Usage, which).hint("`runtime history` lists them"));
-        };
+        let deployment = choice::any(&site, self.id.as_deref())?;
         let records = site.wait(site.store.records(&deployment.id))?;
         if self.printing.format == Format::Json {
             let mut all = history::to_json(&deployment);
@@ -44,23 +35,9 @@ impl Show {
             terminal.line(&all.to_string());
             return Ok(exit::DONE);
         }
-        terminal.line(&format!(
-            "{}  {} {} with {}, by {} on {}",
-            deployment.id,
-            deployment.scope,
-            deployment.version,
-            deployment.strategy,
-            deployment.actor,
-            deployment.host,
-        ));
-        terminal.line(&format!(
-            "began {}, {}",
-            system::readable(deployment.started),
-            deployment
-                .verdict
-                .as_ref()
-                .map_or_else(|| deployment.state.to_string(), display::closing),
-        ));
+        for line in headline(&deployment) {
+            terminal.line(&line);
+        }
         if let Some(Verdict::Stuck { differences, .. } | Verdict::Frozen { differences, .. }) =
             &deployment.verdict
         {
@@ -80,14 +57,26 @@ impl Show {
     }
 }
 
+/// Which deployment it is, and what became of it.
+pub(super) fn headline(deployment: &Deployment) -> [String; 2] {
+    let Deployment {
+        id,
+        scope,
+        version,
+        strategy,
+        actor,
+        host,
+        ..
+    } = deployment;
+    let became = deployment.verdict.as_ref().map(display::closing);
+    let became = became.unwrap_or_else(|| deployment.state.to_string());
+    [
+        format!("{id}  {scope} {version} with {strategy}, by {actor} on {host}"),
+        format!("began {}, {became}", system::readable(deployment.started)),
+    ]
+}
+
 fn row(record: &Record, steps: &[StepRule]) -> [String; 5] {
-    let by = match record.intent.origin {
-        Origin::Strategy => "strategy".to_owned(),
-        Origin::Step => "step".to_owned(),
-        Origin::Undo(of) => format!("undo of {of}"),
-        Origin::Turn(_) => "turn".to_owned(),
-        _ => "host".to_owned(),
-    };
     let (took, outcome) = match &record.outcome {
         Some(outcome) => (
             display::duration(outcome.ended.since_ms(record.intent.started)),
@@ -103,7 +92,7 @@ fn row(record: &Record, steps: &[StepRule]) -> [String; 5] {
     };
     [
         record.intent.sequence.to_string(),
-        by,
+        replay::by(&record.intent),
         display::describe(&record.intent, steps),
         took,
         outcome,

@@ -239,7 +239,7 @@ fn asks(question: &str, approvers: &Approvers) -> String {
     )
 }
 
-fn heeded(signal: &Signal) -> String {
+pub(crate) fn heeded(signal: &Signal) -> String {
     let what = match signal.wish {
         Wish::Pause => "paused",
         Wish::Continue => "goes on",

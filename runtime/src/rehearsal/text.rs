@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anstyle::{AnsiColor, Style};
-use rehearsal::{Ending, Finding, Summary};
+use engine::Verdict;
+use rehearsal::{Ending, Finding, Summary, Told};
 
 use super::words::{self, Circumstances};
 use crate::{display, terminal::Terminal};
@@ -54,6 +55,34 @@ pub(crate) fn report(
     faults(&summary.by_fault, terminal);
 
     findings(summary, circumstances, terminal);
+}
+
+/// Prints what came of one run: the end, what it cost, and whether the rules held.
+pub(crate) fn outcome(told: &Told, terminal: &Terminal) {
+    let Told { run, verdict, .. } = told;
+    terminal.line(&format!(
+        "  {} after {}",
+        display::closing(verdict),
+        display::duration(run.took_ms)
+    ));
+    if let Verdict::Stuck { differences, .. } | Verdict::Frozen { differences, .. } = verdict {
+        for difference in differences {
+            terminal.line(&format!("    - {difference}"));
+        }
+    }
+    terminal.line(&format!(
+        "  {:.2} % of the requests met the release, {:.2} % failed; at the least {} served",
+        run.met_percent,
+        run.failed_percent,
+        display::count(run.least_serving, "target"),
+    ));
+    if run.broken.is_empty() {
+        terminal.line("  no rule was broken");
+    }
+    for broken in &run.broken {
+        let (rule, by) = (&broken.rule, words::whose(broken.by));
+        terminal.line(&format!("  {rule}, by {by}: {}", broken.message));
+    }
 }
 
 fn endings(summary: &Summary, terminal: &Terminal) {

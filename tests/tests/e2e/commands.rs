@@ -7,7 +7,7 @@ use tests::{Fleet, Ran, World, process, wait};
 
 use crate::scene::{CANARY, LIMITS, THREE};
 
-const VERBS: [&[&str]; 32] = [
+const VERBS: [&[&str]; 33] = [
     &[],
     &["init"],
     &["validate"],
@@ -17,6 +17,7 @@ const VERBS: [&[&str]; 32] = [
     &["status"],
     &["history"],
     &["show"],
+    &["replay"],
     &["audit"],
     &["rollback"],
     &["resume"],

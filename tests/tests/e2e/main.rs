@@ -7,6 +7,7 @@
     reason = "what was measured is part of what a test says"
 )]
 
+mod agree;
 mod artifacts;
 mod bad_releases;
 mod clocks;
@@ -24,6 +25,7 @@ mod plan;
 mod projects;
 mod rehearsal;
 mod replaced;
+mod replay;
 mod resumed;
 mod rollback;
 mod scene;

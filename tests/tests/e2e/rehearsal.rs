@@ -119,6 +119,105 @@ fn the_same_seed_is_the_same_report() {
         .says("1 run from seed 3");
 }
 
+/// Each fault as it is written, and how a run with it ends.
+const EVERY: [(&str, &str, &str); 20] = [
+    ("install-fails:web02", "install-fails", "rolled-back"),
+    (
+        "activate-fails:web01,times=1",
+        "activate-fails",
+        "rolled-back",
+    ),
+    ("slow-start:web02,by=1s", "slow-start", "succeeded"),
+    ("never-up:web03", "never-up", "rolled-back"),
+    ("falls-over:web01,after=1m", "falls-over", "rolled-back"),
+    (
+        "unreachable:web04,from=0s,for=10s",
+        "unreachable",
+        "refused",
+    ),
+    ("no-way-back:web04", "no-way-back", "succeeded"),
+    ("bad-release", "bad-release", "rolled-back"),
+    ("bad-under-load,above=20", "bad-under-load", "rolled-back"),
+    ("bad-for-some,users=5", "bad-for-some", "succeeded"),
+    (
+        "balancer-refuses,after=1,times=1",
+        "balancer-refuses",
+        "rolled-back",
+    ),
+    (
+        "balancer-hangs,happens=true",
+        "balancer-hangs",
+        "rolled-back",
+    ),
+    ("balancer-late,by=1s", "balancer-late", "succeeded"),
+    ("balancer-lies", "balancer-lies", "succeeded"),
+    ("step-fails,step=smoke", "step-fails", "rolled-back"),
+    ("metrics,flaw=late", "metrics", "succeeded"),
+    (
+        "killed,at=9,moment=halfway,then=resumed",
+        "killed",
+        "succeeded",
+    ),
+    ("killed,at=9,then=taken-back", "killed", "rolled-back"),
+    ("lease-lost,at=9", "lease-lost", "succeeded"),
+    ("aborted,after=2m", "aborted", "rolled-back"),
+];
+
+/// What one run with just these faults comes to.
+fn played(world: &World, faults: &[&str]) -> Ran {
+    let mut arguments = vec!["rehearse", "--format", "json"];
+    arguments.extend(faults.iter().flat_map(|fault| ["--fault", fault]));
+    world.run(&arguments)
+}
+
+#[test]
+fn one_run_has_just_the_faults_that_it_is_told() {
+    let step = "\n[[steps]]\nname = \"smoke\"\nat = \"before-traffic\"\nuse = \"command\"\nrun = [\"true\"]\n";
+    let world = world(&[CANARY, step]);
+    let calm = played(&world, &["none"]).expect(0).json();
+    assert_eq!(calm["ending"], "succeeded");
+    assert_eq!(calm["faults"], serde_json::json!([]));
+    let records = calm["records"].as_array().unwrap();
+    assert_eq!(records[0]["intent"]["effect"]["effect"], "observe");
+    for (written, kind, ending) in EVERY {
+        let run = played(&world, &[written]).expect(0).json();
+        assert_eq!(run["faults"][0]["fault"], kind, "{written}");
+        assert_eq!(run["ending"], ending, "{written}: {}", run["cause"]);
+    }
+}
+
+#[test]
+fn one_run_is_told_as_it_goes_and_a_fault_that_is_none_with_its_reason() {
+    let world = world(&[CANARY]);
+    let told = world.run(&[
+        "rehearse",
+        "--fault",
+        "never-up:web03",
+        "--fault",
+        "aborted,after=1h",
+    ]);
+    told.expect(0)
+        .says("stage: install")
+        .says("web03: the release never comes up")
+        .says("somebody aborts after 60 min")
+        .says("failed and was rolled back")
+        .says("no rule was broken");
+    for (written, why) in [
+        ("hail", "nothing is called `hail`"),
+        ("never-up", "say on which target"),
+        ("never-up:web09", "there is no target `web09`, but web01"),
+        ("bad-release:web01", "is not of a target"),
+        ("falls-over:web01,after=soon", "is not a span of time"),
+        ("falls-over:web01,at=3", "nothing that is called `at`"),
+        ("step-fails", "say which"),
+        ("killed,at=0", "records count from 1"),
+        ("metrics,flaw=odd", "one of missing, late, noisy"),
+        ("aborted,after", "is not KEY=VALUE"),
+    ] {
+        played(&world, &[written]).expect(2).says(why);
+    }
+}
+
 #[test]
 fn the_page_stands_alone() {
     let world = world(&[CANARY]);

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What the strategy calls its stages in its first edition, and in its second.
-const EDITIONS: [&str; 2] = ["the first edition", "the second edition"];
+pub(crate) const EDITIONS: [&str; 2] = ["the first edition", "the second edition"];
 
 /// Kills a deployment in its first wait, and frees its lease.
 fn killed_in_a_wait(world: &World, version: &str) {
@@ -24,7 +24,7 @@ fn killed_in_a_wait(world: &World, version: &str) {
 }
 
 /// Builds a guest, and puts it into the world in place of what is there.
-fn put(world: &World, name: &str, source: &str) {
+pub(crate) fn put(world: &World, name: &str, source: &str) {
     let built = guest::build(name, source);
     let aside = world.file("new.wasm");
     fs::copy(built, &aside).unwrap();
@@ -32,7 +32,7 @@ fn put(world: &World, name: &str, source: &str) {
 }
 
 /// Where a plugin of that name lies in a world.
-fn section(name: &str) -> String {
+pub(crate) fn section(name: &str) -> String {
     let path = Path::new("./").join(name).with_extension("wasm");
     format!("\n[plugins.{name}]\nsource = \"{}\"\n", path.display())
 }

@@ -36,10 +36,17 @@ impl Deployment {
 
     /// The way that the deployment had turned to when it was cut off.
     async fn go_on(&mut self, way: Turn, cause: Failure) -> Result<Verdict, Abandoned> {
-        let records = self.replay.take().into_iter();
-        let records = records.flat_map(|replay| replay.into_records());
+        let replay = self.replay.take();
+        let seamless = replay.as_ref().is_some_and(|replay| replay.seamless);
+        let records = replay.into_iter().flat_map(|replay| replay.into_records());
         match way {
             Turn::Freeze => self.go_freeze(records, cause).await,
+            Turn::Back | Turn::Forth if seamless => {
+                for record in records {
+                    self.follow_record(record).await?;
+                }
+                self.undo(cause).await
+            }
             Turn::Back | Turn::Forth => self.go_back(records, cause).await,
         }
     }

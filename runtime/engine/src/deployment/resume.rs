@@ -50,6 +50,30 @@ impl Deployment {
         deployment
     }
 
+    /// Prepares telling a deployment again from its record, or from the beginning of it: nothing
+    /// is asked of the executor or written before the record ends, and who acts there goes on as
+    /// if they had acted all the while. The journal is asked for the record after the last.
+    ///
+    /// What follows is the same as for a new one. Where the strategy asks for something else than
+    /// the record has, [`crate::Operations::over`] becomes true and `finish` gives
+    /// [`crate::Verdict::Halted`]. Of a record that turned back, the way back is gone on with:
+    /// the strategy is asked only where no more is given than [`crate::told`].
+    pub fn replay(
+        brief: impl Into<Arc<Brief>>,
+        records: Vec<Record>,
+        executor: Box<dyn Executor>,
+        journal: Box<dyn Journal>,
+        observer: Arc<dyn Observer>,
+        control: Arc<dyn Control>,
+    ) -> Self {
+        let recorder = Recorder::new(journal, observer, super::open::next(&records));
+        let mut deployment = Self::with(brief.into(), executor, recorder, control);
+        if !records.is_empty() {
+            deployment.replay = Some(Box::new(Replay::seamless(records)));
+        }
+        deployment
+    }
+
     /// Stops with everything as it is.
     pub(super) fn halt(&mut self, halt: Halt) -> Abandoned {
         let failure = Failure::new(Code::Conflict, halt.to_string());
@@ -70,7 +94,10 @@ impl Deployment {
                 changed = true;
                 self.pass_over(record).await?;
             } else if replay.is_done() {
-                self.catch_up().await?;
+                match replay.seamless {
+                    true => self.replay = None,
+                    false => self.catch_up().await?,
+                }
                 return Ok(true);
             } else {
                 return Ok(changed);

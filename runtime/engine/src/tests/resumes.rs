@@ -31,7 +31,7 @@ fn stages(points: &[Point], each: &[bool]) -> Vec<(&'static str, Stage, Script)>
 }
 
 /// Steps wherever there can be some.
-fn full() -> Vec<(&'static str, Stage, Script)> {
+pub(super) fn full() -> Vec<(&'static str, Stage, Script)> {
     const POINTS: [Point; 7] = [
         Point::BeforeDeploy,
         Point::BeforeActivate,
@@ -92,7 +92,7 @@ impl Stage {
     }
 
     /// From the beginning; none where the process dies.
-    fn starts(&self, strategy: &mut dyn Strategy) -> Option<Verdict> {
+    pub(super) fn starts(&self, strategy: &mut dyn Strategy) -> Option<Verdict> {
         let mut deployment = self.deployment();
         let verdict = deployment.run(strategy).now_or_never();
         self.outlives(verdict)
@@ -121,14 +121,14 @@ impl Stage {
 
 /// When a process dies.
 #[derive(Clone, Copy, Debug)]
-enum Kill {
+pub(super) enum Kill {
     Write(Write),
     Effect(Death),
 }
 
 impl Kill {
     /// Of the process that lives now.
-    fn meet(self, stage: &Stage) {
+    pub(super) fn meet(self, stage: &Stage) {
         let (writes, asked) = (stage.journal.writes(), stage.world.asked());
         stage.journal.revive();
         stage.world.dies(None);
@@ -143,7 +143,7 @@ impl Kill {
 }
 
 /// Every kill that a process can meet, as long as `dies` says that it met it.
-fn each_kill(mut dies: impl FnMut(Kill) -> bool) {
+pub(super) fn each_kill(mut dies: impl FnMut(Kill) -> bool) {
     let kinds: [fn(usize) -> Kill; 5] = [
         |at| Kill::Write(Write::Before(at)),
         |at| Kill::Write(Write::After(at)),
@@ -203,10 +203,10 @@ fn spoil(name: &str, stage: &Stage) {
     }
 }
 
-type Stages = fn() -> Vec<(&'static str, Stage, Script)>;
+pub(super) type Stages = fn() -> Vec<(&'static str, Stage, Script)>;
 
 /// Each script as it goes well and as it fails.
-fn courses(stages: Stages) -> Vec<(String, bool, usize)> {
+pub(super) fn courses(stages: Stages) -> Vec<(String, bool, usize)> {
     let names = stages();
     let each = names.iter().enumerate();
     each.flat_map(|(at, (name, ..))| {
@@ -215,7 +215,7 @@ fn courses(stages: Stages) -> Vec<(String, bool, usize)> {
     .collect()
 }
 
-fn course(stages: Stages, at: usize, fails: bool) -> (Stage, Script) {
+pub(super) fn course(stages: Stages, at: usize, fails: bool) -> (Stage, Script) {
     let (name, stage, script) = stages().remove(at);
     if fails {
         spoil(name, &stage);

@@ -68,7 +68,7 @@ fn the_same_seed_is_the_same_run() {
     );
     assert_eq!(one, two);
     for sample in one.samples.iter().take(50) {
-        let run = repeat(&scene(), &strategies, sample.seed, Arc::new(Nobody));
+        let run = repeat(&scene(), &strategies, sample.seed, Arc::new(Nobody)).run;
         assert_eq!(run.ending, sample.ending);
         assert_eq!(run.took_ms, sample.took_ms);
         assert_eq!(

@@ -126,7 +126,7 @@ impl Inner {
     }
 
     /// The traffic by place.
-    fn state(&self, traffic: &Traffic) -> State {
+    pub(super) fn state(&self, traffic: &Traffic) -> State {
         let scene = &self.scene;
         let shares = scene
             .group_names
@@ -197,7 +197,7 @@ impl Inner {
     }
 
     /// The release gets so much of the traffic now.
-    fn load(&mut self) {
+    pub(crate) fn load(&mut self) {
         if !self.plight.bears_load() {
             return;
         }

@@ -23,7 +23,7 @@ impl Inner {
         report
     }
 
-    fn lay(&mut self, place: usize, release: &Name, complete: bool) {
+    pub(super) fn lay(&mut self, place: usize, release: &Name, complete: bool) {
         let installed = &mut self.sites[place].state.installed;
         match installed.iter_mut().find(|each| each.id == *release) {
             Some(installed) => installed.complete |= complete,
