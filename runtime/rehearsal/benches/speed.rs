@@ -3,7 +3,6 @@
 //!
 //!     cargo bench -p rehearsal
 
-#![expect(clippy::print_stdout, reason = "the table is what it is for")]
 #![expect(
     clippy::unwrap_used,
     reason = "a measurement that cannot go on has failed"
@@ -16,14 +15,18 @@ use std::{
     fs,
     pin::pin,
     task::{Context, Poll, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use engine::{Answer, Count, Failure, Operation, Operations, Share, Timestamp};
+use figures::{Bar, Figure};
 use rehearsal::{Plan, Scene};
 use serde_json::{Value, json};
 use stage::{Stage, targets};
+
+/// The parts of the traffic that the canary gets, in percent, one stage after the other.
+const STAGES: [u32; 5] = [5, 10, 25, 50, 75];
 
 /// Answers everything at once.
 struct Yes(Vec<Share>);
@@ -85,7 +88,7 @@ fn bare(stage: &Stage, scene: &Scene, runs: u64) -> f64 {
 
 /// A canary of five stages over so many targets.
 fn canary(count: usize, batch: &Value) -> (Stage, Scene) {
-    let settings = json!({ "stages": [5, 10, 25, 50, 75], "soak": "5m", "batch": batch });
+    let settings = json!({ "stages": STAGES, "soak": "5m", "batch": batch });
     let stage = Stage::bundled("canary", settings);
     let first = 1.max(count / 100);
     let mut brief = stage.brief(targets(&[("canary", first), ("stable", count - first)]));
@@ -94,25 +97,15 @@ fn canary(count: usize, batch: &Value) -> (Stage, Scene) {
 }
 
 fn main() {
-    // `cargo test` runs benchmarks, too, to see that they do.
-    let whole = std::env::args().any(|argument| argument == "--bench");
-    println!("| figure | ours | baseline | ratio | bar | |");
-    println!("|---|---|---|---|---|---|");
-    let row = |figure: &str, ours: f64, baseline: f64, bar: f64, unit: &str| {
-        let ratio = ours / baseline;
-        let kept = if ours >= bar { "kept" } else { "missed" };
-        println!(
-            "| {figure} | {ours:.1}{unit} | {baseline:.1}{unit} | {ratio:.2} | at least {bar}{unit} | {kept} |"
-        );
-    };
+    let mut figures = Vec::new();
+    let mut costs = Vec::new();
     for (count, batch, runs, bar) in [
         (4, json!(1), 20_000, 5_000.0),
         (1_000, json!("10%"), 300, 50.0),
     ] {
-        let runs = if whole { runs } else { 5 };
+        let runs = if figures::wanted() { runs } else { 5 };
         let (stage, scene) = canary(count, &batch);
         let strategies = stage.strategies(&scene);
-        let baseline = bare(&stage, &scene, runs);
         let rehearsed = |jobs: usize| {
             let began = (Instant::now(), on_processor());
             let plan = Plan {
@@ -125,16 +118,39 @@ fn main() {
             let wall = began.0.elapsed().as_secs_f64();
             (runs as f64 / (on_processor() - began.1), runs as f64 / wall)
         };
-        let (one, wall) = rehearsed(1);
-        row(
-            &format!("canary over {count} targets, runs on one processor"),
-            one,
-            baseline,
-            bar,
-            "/s",
-        );
+        let bare = bare(&stage, &scene, runs);
+        let (one, alone) = rehearsed(1);
         let (_, both) = rehearsed(2);
-        let figure = format!("canary over {count} targets, two threads for one");
-        row(&figure, both / wall, 2.0, 1.8, " times");
+        figures.push(Figure {
+            name: format!("runs of a canary over {count} targets, one processor"),
+            measured: format!("{one:.0}/s"),
+            baseline: format!("bare strategy: {bare:.0}/s"),
+            ratio: Some(one / bare),
+            bar: Some(at_least(one, bar, "/s")),
+        });
+        figures.push(Figure {
+            name: "the same on two threads".to_owned(),
+            measured: format!("{both:.0}/s"),
+            baseline: format!("one thread: {alone:.0}/s"),
+            ratio: Some(both / alone),
+            bar: Some(at_least(both / alone, 1.8, "x")),
+        });
+        costs.push(Duration::from_secs_f64(
+            1.0 / (one * count as f64 * STAGES.len() as f64),
+        ));
+    }
+    figures.push(Figure::times(
+        "a target in one stage, of 1,000",
+        costs[1],
+        ("of 4", costs[0]),
+        1.0,
+    ));
+    figures::print(&figures);
+}
+
+fn at_least(measured: f64, bar: f64, unit: &str) -> Bar {
+    Bar {
+        text: format!(">= {bar}{unit}"),
+        kept: measured >= bar,
     }
 }
