@@ -1,5 +1,7 @@
-//! `runtime plugin`: which plugins there are, what one may do, and how one is made and tested.
+//! `runtime plugin`: which plugins there are, what one may do, and how one is made,
+//! tested and used.
 
+mod add;
 mod build;
 mod new;
 mod test;
@@ -7,7 +9,7 @@ mod test;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
-use host::{Plugin as Loaded, Request};
+use host::{Kind, Plugin as Loaded, Request};
 use serde_json::json;
 
 use crate::{
@@ -31,6 +33,8 @@ pub(crate) enum Plugin {
     Build(build::Build),
     /// Tell whether a plugin does what its kind must, also where everything else fails
     Test(test::Test),
+    /// Let a configuration use a plugin from a file, pinned by its digest
+    Add(add::Add),
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +59,7 @@ impl Plugin {
             Self::New(new) => new.run(terminal),
             Self::Build(build) => build.run(terminal),
             Self::Test(test) => test.run(terminal),
+            Self::Add(add) => add.run(terminal),
         }
     }
 }
@@ -175,4 +180,25 @@ fn describe(plugin: &Loaded) -> serde_json::Value {
         "settings": description.settings_schema,
         "details": description.details,
     })
+}
+
+/// The section of a configuration that uses a plugin, with the settings that it wants.
+fn section(plugin: &Loaded) -> String {
+    let name = plugin.name();
+    let head = match plugin.kind() {
+        Kind::Strategy => "[strategy]\n".to_owned(),
+        Kind::LoadBalancer => "[load-balancer]\n".to_owned(),
+        Kind::Platform => "[platform]\n".to_owned(),
+        Kind::HealthCheck => "[[health-checks]]\n".to_owned(),
+        Kind::Notifier => "[[notifiers]]\n".to_owned(),
+        Kind::Step => format!("[[steps]]\nname = \"{name}\"\nat = \"before-traffic\"\n"),
+        Kind::MetricSource => "[[analysis]]\n".to_owned(),
+        Kind::SecretSource => "[[secrets]]\n".to_owned(),
+    };
+    let schema = &plugin.description().settings_schema;
+    let wanted = schema["required"].as_array().into_iter().flatten();
+    let settings: String = wanted
+        .filter_map(|name| Some(format!("# {} = …\n", name.as_str()?)))
+        .collect();
+    format!("{head}use = \"{name}\"\n{settings}")
 }

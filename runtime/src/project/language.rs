@@ -18,7 +18,7 @@ pub(crate) enum Language {
 }
 
 impl Language {
-    /// What to type in a project, from its first test to a component that passed the kit.
+    /// What to type in a project, from its first test to a component in a configuration.
     pub(crate) fn commands(self, name: &str) -> Vec<String> {
         let tests = match self {
             Self::Rust => "cargo test",
@@ -28,7 +28,13 @@ impl Language {
         let kit = format!(
             "runtime plugin test {name}.wasm --settings settings.toml --answers answers.toml"
         );
-        vec![tests.to_owned(), "runtime plugin build".to_owned(), kit]
+        let add = format!("runtime plugin add {name}.wasm --config ../runtime.toml");
+        vec![
+            tests.to_owned(),
+            "runtime plugin build".to_owned(),
+            kit,
+            add,
+        ]
     }
 
     /// The files of a project, with the names that stand for the plugin's own.

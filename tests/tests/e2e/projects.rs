@@ -13,7 +13,7 @@ use tests::{
     tools,
 };
 
-use crate::scene::{THREE, behind_the_proxy};
+use crate::scene::{LIMITS, THREE, behind_the_proxy};
 
 const KINDS: [&str; 8] = [
     "strategy",
@@ -189,14 +189,28 @@ fn plugins_in_other_languages_take_part_in_a_deployment() {
         &tools::javascript(),
     );
     let sink = Sink::start(200);
-    let more = format!(
-        "\n[strategy]\nuse = \"stroll\"\n[[notifiers]]\nuse = \"crier\"\nurl = \"{}/new\"\n\
-         \n[plugins.crier]\nsource = \"{}\"\n[plugins.stroll]\nsource = \"{}\"\n",
-        sink.url(),
-        author.file("crier/crier.wasm").display(),
-        author.file("stroll/stroll.wasm").display()
+    let rolling = "\n[strategy]\nuse = \"rolling\"\n";
+    let (world, fleet): (World, Fleet) = behind_the_proxy(THREE, rolling);
+    let own = format!(
+        "\n[strategy] # on foot\nuse = \"stroll\"\n[[notifiers]]\nuse = \"crier\"\nurl = \"{}/new\"\n",
+        sink.url()
     );
-    let (world, fleet): (World, Fleet) = behind_the_proxy(THREE, &more);
+    world.configure(&[&fleet.toml(), &fleet.proxy(), LIMITS, &own]);
+    let _ = world.run(&["validate"]).expect(3).says("`stroll`");
+    for name in ["stroll", "crier"] {
+        let file = author.file(&format!("{name}/{name}.wasm"));
+        let file = file.to_str().unwrap();
+        let _ = world
+            .run(&["plugin", "add", file])
+            .expect(0)
+            .says(&format!("`{name}` 0.1.0 is in runtime.toml"));
+        let _ = world
+            .run(&["plugin", "add", file])
+            .expect(0)
+            .says("was already in");
+    }
+    let written = fs::read_to_string(world.file("runtime.toml")).unwrap();
+    assert!(written.contains(&own), "what was there stays: {written}");
     world.release("2.0");
     let _ = world.deploy("2.0", 0);
     fleet.all_on("2.0");
@@ -319,6 +333,28 @@ fn a_driver_is_tried_on_its_real_server() {
         .run(&arguments)
         .expect(0)
         .says("ok      what was there before is there again");
+}
+
+#[test]
+fn a_plugin_is_added_to_no_configuration_that_cannot_have_it() {
+    let world = World::new();
+    let guest = guest::build("careless", include_str!("../guests/careless.rs"));
+    let guest = guest.display().to_string();
+    let add = |file: &str, code| world.run(&["plugin", "add", file]).expect(code);
+    let _ = add(&guest, 2).says("runtime.toml cannot be read");
+    for (wrong, why) in [
+        ("plugins = 1\n", "`plugins` in it is no table"),
+        ("application = hello\n", "line 1, column 15"),
+    ] {
+        fs::write(world.file("runtime.toml"), wrong).unwrap();
+        let _ = add(&guest, 2).says(why);
+        let there = fs::read_to_string(world.file("runtime.toml")).unwrap();
+        assert_eq!(there, wrong);
+    }
+    let _ = add("load-balancer/proxy", 2).says("`use = \"proxy\"` is enough");
+    let _ = add("none.wasm", 2).says("none.wasm cannot be read");
+    fs::write(world.file("none.wasm"), "nothing").unwrap();
+    let _ = add("none.wasm", 2);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use host::{Kind, Plugin};
 
+use super::section;
 use crate::{
     catalogue::{self, from_file},
     exit,
@@ -43,32 +43,14 @@ impl Build {
             plugin.version(),
             length.div_ceil(1024)
         ));
-        terminal.line("\nIn a configuration:\n");
-        terminal.print(&used(&plugin, &built.display().to_string()));
+        terminal.line("\nIn a configuration, as `runtime plugin add` writes it:\n");
+        terminal.print(&section(&plugin));
+        terminal.line(&format!(
+            "\n[plugins.{}]\nsource = \"{}\"\ndigest = \"{}\"",
+            plugin.name(),
+            built.display(),
+            plugin.digest()
+        ));
         Ok(exit::DONE)
     }
-}
-
-/// The lines of a configuration that use a plugin.
-fn used(plugin: &Plugin, path: &str) -> String {
-    let name = plugin.name();
-    let section = match plugin.kind() {
-        Kind::Strategy => "[strategy]\n".to_owned(),
-        Kind::LoadBalancer => "[load-balancer]\n".to_owned(),
-        Kind::Platform => "[platform]\n".to_owned(),
-        Kind::HealthCheck => "[[health-checks]]\n".to_owned(),
-        Kind::Notifier => "[[notifiers]]\n".to_owned(),
-        Kind::Step => format!("[[steps]]\nname = \"{name}\"\nat = \"before-traffic\"\n"),
-        Kind::MetricSource => "[[analysis]]\n".to_owned(),
-        Kind::SecretSource => "[[secrets]]\n".to_owned(),
-    };
-    let schema = &plugin.description().settings_schema;
-    let wanted = schema["required"].as_array().into_iter().flatten();
-    let settings: String = wanted
-        .filter_map(|name| Some(format!("# {} = …\n", name.as_str()?)))
-        .collect();
-    format!(
-        "{section}use = \"{name}\"\n{settings}\n[plugins.{name}]\nsource = \"{path}\"\ndigest = \"{}\"\n",
-        plugin.digest()
-    )
 }
