@@ -1,5 +1,7 @@
 //! HTTP through the host: `http::post(url).json(&body)?.send()?.success()?`.
 
+use std::fmt::Display;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use crate::bindings::imports::http::{Request, Response, Signing};
@@ -35,6 +37,17 @@ impl Request {
             signing: None,
             options: Vec::new(),
         }
+    }
+
+    /// With one more parameter in the URL's query, which must not end in a fragment.
+    #[must_use]
+    pub fn query(mut self, name: &str, value: impl Display) -> Self {
+        self.url
+            .push(if self.url.contains('?') { '&' } else { '?' });
+        self.url.push_str(&percent_encoded(name));
+        self.url.push('=');
+        self.url.push_str(&percent_encoded(&value.to_string()));
+        self
     }
 
     /// With one more header.
@@ -89,6 +102,20 @@ impl Request {
     }
 }
 
+/// Everything but the unreserved characters of RFC 3986, section 2.3, as its bytes in hexadecimal.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
 impl Response {
     /// The response, if its status is from 200 to 299; else a failure with what it said.
     pub fn success(self) -> Result<Self> {
@@ -126,5 +153,21 @@ impl Response {
             .iter()
             .find(|(each, _)| each.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_means_what_was_said() {
+        let request = get("https://example.com/query")
+            .query("q", "sum(rate(x[5m])) > 1 & é")
+            .query("step", 60);
+        assert_eq!(
+            request.url,
+            "https://example.com/query?q=sum%28rate%28x%5B5m%5D%29%29%20%3E%201%20%26%20%C3%A9&step=60"
+        );
     }
 }

@@ -36,5 +36,5 @@ def read(parse, response):
         raise failure("rejected", "the answer is longer than the host lets through")
     try:
         return parse(json.loads(response.body))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise failure("rejected", f"not the answer that was expected: {error}")

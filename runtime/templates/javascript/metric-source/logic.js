@@ -22,9 +22,13 @@ export function problems(settings) {
   return settings.url === '' ? [{ pointer: '/url', message: 'where to?' }] : [];
 }
 
-// What is asked; times in milliseconds.
-export function question(expression, window, step) {
-  return { expression, start: Number(window.start), end: Number(window.end), step };
+// The URL that is asked; times in milliseconds.
+export function question(url, expression, { start, end }, step) {
+  const parameters = { expression, start, end, ...(step === undefined ? {} : { step }) };
+  const query = Object.entries(parameters).map(([name, value]) => {
+    return `${name}=${encodeURIComponent(value)}`;
+  });
+  return `${url}?${query.join('&')}`;
 }
 
 // The samples of an answer.

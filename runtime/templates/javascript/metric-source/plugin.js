@@ -7,17 +7,17 @@ export { manifest } from './host.js';
 
 function ask(expression, window, step, settings) {
   const { url } = JSON.parse(settings);
-  const question = logic.question(expression, window, step);
-  return web.read(logic.values, web.success(web.send('POST', url, question)));
+  const question = logic.question(url, expression, window, step);
+  return web.read(logic.values, web.success(web.send('GET', question)));
 }
 
 export const measuring = {
   query(expression, window, settings) {
     // No data is no failure, and no zero either.
-    return ask(expression, window, null, settings).at(-1)?.value;
+    return ask(expression, window, undefined, settings).at(-1)?.value;
   },
 
   series(expression, window, step, settings) {
-    return ask(expression, window, Number(step), settings);
+    return ask(expression, window, step, settings);
   },
 };

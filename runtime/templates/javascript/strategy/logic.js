@@ -45,6 +45,7 @@ export function* calls(deployment, shares, pause) {
   const names = [...groups.keys()];
   const runs = ([, release]) => release !== undefined && release !== null;
   const serving = new Set(deployment.active.filter(runs).map(([name]) => name));
+  const nobody = shares !== undefined && Object.values(shares).every((share) => share === 0);
   yield ['begin', 'install'];
   yield ['install', names];
   if (serving.size === 0) {
@@ -62,11 +63,10 @@ export function* calls(deployment, shares, pause) {
       serving.add(name);
       if (pause > 0 && number + 1 < pending.length) yield ['watch', { targets: [name], pause }];
     }
+    // Whoever was passed over is not known to be well.
+    if (nobody) yield ['prove', [...serving]];
   }
-  if (shares && Object.values(shares).every((share) => share === 0)) {
-    yield ['prove', names];
-    yield ['split', evenly(groups)];
-  }
+  if (nobody) yield ['split', evenly(groups)];
 }
 
 // Takes the traffic from one target, switches it, and gives the traffic back.

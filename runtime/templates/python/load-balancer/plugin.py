@@ -31,11 +31,15 @@ def problems(settings):
 
 def state(answer):
     """What the load balancer says: its revision, and name, percent and admission of each server."""
-    servers = [
-        (str(server["name"]), int(server["weight"]) / 100, str(server["admission"]))
-        for server in answer["servers"]
-    ]
-    return str(int(answer["revision"])), servers
+    servers = []
+    for server in answer["servers"]:
+        name, weight, admission = server["name"], server["weight"], server["admission"]
+        if not (isinstance(name, str) and isinstance(weight, int) and isinstance(admission, str)):
+            raise ValueError("a server lacks its name, weight or admission")
+        servers.append((name, weight / 100, admission))
+    if not isinstance(answer["revision"], int):
+        raise ValueError("the revision is no whole number")
+    return str(answer["revision"]), servers
 
 
 def document(pools):

@@ -16,6 +16,8 @@ class Test(unittest.TestCase):
         self.assertEqual(plugin.state(answer), ("7", [("web01", 25.0, "ready")]))
         with self.assertRaises(KeyError):
             plugin.state({})
+        with self.assertRaises(ValueError):
+            plugin.state({"revision": 7.5, "servers": []})
 
     def test_a_share_is_split_among_the_ready(self):
         members = [member("web01", "ready"), member("web02", "draining"), member("web03", "ready")]

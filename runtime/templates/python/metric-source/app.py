@@ -11,8 +11,8 @@ from host import Manifest
 
 def ask(expression, window, step, settings):
     url = json.loads(settings)["url"]
-    question = plugin.question(expression, window.start, window.end, step)
-    return web.read(plugin.values, web.success(web.send("POST", url, question)))
+    question = plugin.question(url, expression, window.start, window.end, step)
+    return web.read(plugin.values, web.success(web.send("GET", question)))
 
 
 class Measuring:

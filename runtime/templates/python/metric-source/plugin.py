@@ -1,5 +1,7 @@
 """Asks a monitoring system for numbers: what needs no host."""
 
+from urllib.parse import quote, urlencode
+
 SUMMARY = "Asks a monitoring system for numbers."
 
 SCHEMA = {
@@ -23,9 +25,12 @@ def problems(settings):
     return []
 
 
-def question(expression, start, end, step):
-    """What is asked; times in milliseconds."""
-    return {"expression": expression, "start": start, "end": end, "step": step}
+def question(url, expression, start, end, step):
+    """The URL that is asked; times in milliseconds."""
+    parameters = {"expression": expression, "start": start, "end": end}
+    if step is not None:
+        parameters["step"] = step
+    return f"{url}?{urlencode(parameters, quote_via=quote)}"
 
 
 def values(answer):

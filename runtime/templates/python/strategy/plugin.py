@@ -49,6 +49,7 @@ def calls(deployment, shares, pause):
     groups = {target.name: target.group for target in deployment.targets}
     names = list(groups)
     serving = [name for name, release in deployment.active if release is not None]
+    nobody = shares is not None and not any(shares.values())
     yield "begin", "install"
     yield "install", names
     if not serving:
@@ -63,11 +64,14 @@ def calls(deployment, shares, pause):
         for number, name in enumerate(pending, 1):
             yield "begin", f"target {number} of {len(pending)}"
             yield from replace(name, groups, serving, shares)
-            serving.append(name)
+            if name not in serving:
+                serving.append(name)
             if pause and number < len(pending):
                 yield "watch", ([name], pause)
-    if shares is not None and not any(shares.values()):
-        yield "prove", names
+        if nobody:
+            # Whoever was passed over is not known to be well.
+            yield "prove", serving
+    if nobody:
         yield "split", evenly(groups)
 
 

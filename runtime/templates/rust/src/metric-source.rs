@@ -27,13 +27,14 @@ impl Plugin for PluginName {
 
 impl PluginName {
     fn ask(&self, expression: &str, window: Window, step: Option<u64>) -> Result<Vec<(u64, f64)>> {
-        let question = json!({
-            "expression": expression,
-            "start": window.start,
-            "end": window.end,
-            "step": step,
-        });
-        let answer = http::post(&self.url).json(&question)?.send()?.success()?;
+        let mut question = http::get(&self.url)
+            .query("expression", expression)
+            .query("start", window.start)
+            .query("end", window.end);
+        if let Some(step) = step {
+            question = question.query("step", step);
+        }
+        let answer = question.send()?.success()?;
         Ok(answer.json::<Answer>()?.values)
     }
 }
