@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use engine::{Brief, Failure, Record, Verdict, Wanted, World};
 use host::{Host, Services};
-use rehearsal::{Change, Differs, Habits, Past, Refusal, Replayed, Strategies, Told, Unfit};
+use rehearsal::{Change, Differs, Habits, Happened, Played, Refusal, Replayed, Strategies, Unfit};
 use store::Pinned;
 
 pub(crate) use self::lines::{Lines, by};
@@ -74,13 +74,13 @@ impl Again {
         records: &[Record],
         verdict: Option<&Verdict>,
         changes: &[Change],
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Played, Refusal> {
         let past = self.past(records, verdict);
         past.branch(self, &self.habits, changes, None)
     }
 
-    fn past<'a>(&self, records: &'a [Record], verdict: Option<&'a Verdict>) -> Past<'a> {
-        Past {
+    fn past<'a>(&self, records: &'a [Record], verdict: Option<&'a Verdict>) -> Happened<'a> {
+        Happened {
             brief: Arc::clone(&self.brief),
             records,
             verdict,
@@ -135,6 +135,18 @@ pub(crate) fn refused(refusal: &Refusal, brief: &Brief) -> Problem {
             let title = format!("{sequence} went well as it was");
             Problem::new(Reason::Usage, title).hint("`ok` is for a step that failed")
         }
+        Refusal::Both(sequence) => {
+            let title = format!("{sequence} cannot go well and fail");
+            Problem::new(Reason::Usage, title)
+                .hint(format!("give either `{sequence}=ok` or faults for it"))
+        }
+        Refusal::Unseen => Problem::new(
+            Reason::Usage,
+            "nobody saw what the deployment found, so that no other branch can begin",
+        )
+        .hint(
+            "where the first look fails or is under way, only the record itself can be asked again",
+        ),
         Refusal::Unfit(unfit) => unsuited(unfit, brief),
         Refusal::Unreached { sequence, last } => {
             let title = format!("the other branch ends at {last}, and never comes to {sequence}");

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use engine::{Code, Control, Event, Interruption, Observer, Operation, Origin, Timestamp};
+use engine::{
+    Code, Control, Effect, Event, Interruption, Observer, Operation, Origin, Signal, Timestamp,
+};
 
 use crate::world::Model;
 
@@ -54,5 +56,14 @@ impl Control for People {
         let inner = self.0.lock();
         let (at, interruption) = inner.plight.abort()?;
         (at <= inner.now).then_some(interruption)
+    }
+
+    /// The pause at which something is to be otherwise, until it is.
+    fn pause(&self) -> Option<Signal> {
+        let inner = self.0.lock();
+        match &inner.expected.as_ref()?.effect {
+            Some(Effect::Hold { pause }) => Some(pause.clone()),
+            _ => None,
+        }
     }
 }

@@ -105,6 +105,15 @@ impl Fault {
         }
     }
 
+    /// The same with the number of the record, where it has one, counted from that record on.
+    fn counted_from(mut self, sequence: u64) -> Self {
+        if let Self::Killed { at, .. } | Self::LeaseLost { at } = &mut self {
+            let before = u32::try_from(sequence - 1).unwrap_or(u32::MAX);
+            *at = at.saturating_add(before);
+        }
+        self
+    }
+
     /// Whether it is about what this effect is about.
     fn concerns(&self, effect: Option<&Effect>, targets: &BTreeSet<Name>) -> bool {
         match (self, effect) {
@@ -149,15 +158,18 @@ impl Inner {
                 self.parted = Some((intent.sequence, recorded, asked));
             }
         }
-        let place = (self.changes.iter()).position(|change| change.sequence == intent.sequence);
-        let Some(place) = place else {
-            return;
-        };
-        let change = self.changes.remove(place);
+        let here = |change: &mut Change| change.sequence == intent.sequence;
+        let changes: Vec<Change> = self.changes.extract_if(.., here).collect();
+        for change in changes {
+            self.change(intent, change.instead);
+        }
+    }
+
+    fn change(&mut self, intent: &Intent, instead: Instead) {
         let effect = intent.effect.as_ref();
         let targets = targets(&self.scene, effect);
         let suits = suits(intent);
-        let faults: Vec<Fault> = match change.instead {
+        let faults: Vec<Fault> = match instead {
             Instead::Succeeds if effect.is_some() => return self.mend(&targets),
             Instead::Succeeds => Vec::new(),
             Instead::Fails(faults) => faults
@@ -173,7 +185,8 @@ impl Inner {
             });
         }
         for fault in faults {
-            self.strike(&fault);
+            let fault = fault.counted_from(intent.sequence);
+            self.strike(&fault, intent.sequence);
             self.struck.push(fault);
         }
     }
@@ -190,8 +203,8 @@ impl Inner {
     }
 
     /// From now on this goes wrong; also with what runs already.
-    fn strike(&mut self, fault: &Fault) {
-        if self.ledger.takes(fault) {
+    fn strike(&mut self, fault: &Fault, sequence: u64) {
+        if self.ledger.takes(fault, sequence) {
             return;
         }
         let scene = self.scene.clone();

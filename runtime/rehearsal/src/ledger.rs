@@ -76,11 +76,15 @@ impl Ledger {
         self.records.clone()
     }
 
-    /// Whether the fault is one of those who write: then it happens at the next record.
-    pub(crate) fn takes(&mut self, fault: &Fault) -> bool {
+    /// Whether the fault is one of those who write; the next record is the one of that number.
+    pub(crate) fn takes(&mut self, fault: &Fault, next: u64) -> bool {
+        // What was taken up again was begun more than once.
+        let next = u32::try_from(next - 1).unwrap_or(u32::MAX);
+        let begun = self.begun;
+        let count = |at: u32| begun.saturating_add(at.saturating_sub(next));
         match fault {
-            Fault::Killed { moment, then, .. } => self.kills.push((self.begun, *moment, *then)),
-            Fault::LeaseLost { .. } => self.losses.push(self.begun),
+            Fault::Killed { at, moment, then } => self.kills.push((count(*at), *moment, *then)),
+            Fault::LeaseLost { at } => self.losses.push(count(*at)),
             _ => return false,
         }
         true

@@ -123,10 +123,10 @@ impl Plight {
                 from_ms,
                 for_ms,
             } => {
-                let from = began + from_ms;
+                let from = began.saturating_add(*from_ms);
                 let place = scene.places.get(target);
                 self.away
-                    .extend(place.map(|place| (*place, from, from + for_ms)));
+                    .extend(place.map(|place| (*place, from, from.saturating_add(*for_ms))));
             }
             Fault::BadRelease => self.bad = true,
             Fault::BadUnderLoad { above } => self.above = Some(*above),
@@ -143,7 +143,7 @@ impl Plight {
             Fault::BalancerLies { after } => self.mood(*after, 1, Mood::Lies),
             Fault::StepFails { step, times } => self.steps.push((*step, Spell::new(0, *times))),
             Fault::Metrics { flaw } => self.metrics = Some(*flaw),
-            Fault::Aborted { after_ms } => self.abort = Some(began + after_ms),
+            Fault::Aborted { after_ms } => self.abort = Some(began.saturating_add(*after_ms)),
             // These are the ledger's.
             Fault::Killed { .. } | Fault::LeaseLost { .. } => {}
         }

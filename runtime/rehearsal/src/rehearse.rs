@@ -13,7 +13,7 @@ use engine::Observer;
 
 use crate::{
     fault::{Fault, draw},
-    run::{self, Run, Strategies, Told},
+    run::{self, Played, Run, Strategies},
     scene::Scene,
     shrink::shrink,
     summary::{Finding, Sample, Summary},
@@ -72,7 +72,7 @@ pub fn repeat(
     strategies: &dyn Strategies,
     seed: u64,
     listener: Arc<dyn Observer>,
-) -> Told {
+) -> Played {
     let scene = Arc::new(scene.clone());
     let calm = run::run(&scene, strategies, CALM, &[]);
     let faults = draw(seed, &scene, long_ms(&calm));
@@ -85,7 +85,7 @@ pub fn play(
     strategies: &dyn Strategies,
     faults: &[Fault],
     listener: Arc<dyn Observer>,
-) -> Told {
+) -> Played {
     let scene = Arc::new(scene.clone());
     run::run_told(&scene, strategies, None, faults, listener)
 }

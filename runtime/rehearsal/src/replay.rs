@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use engine::{
-    Brief, Code, Control, Deployment, Event, Failure, Halt, Intent, Interruption, Journal,
+    Brief, Code, Control, Deployment, Effect, Event, Failure, Halt, Intent, Interruption, Journal,
     JournalError, Observer, Origin, Outcome, Record, Timestamp, Turn, Verdict, Wanted, World, told,
 };
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{
     change::{Change, Instead, Unfit},
     odds::Habits,
-    run::{self, Strategies, Told, block_on, conduct},
+    run::{self, Played, Strategies, block_on, conduct},
     scene::Scene,
     world::Model,
 };
@@ -57,6 +57,10 @@ pub enum Refusal {
     Unasked(u64),
     /// It went well as it was.
     WentWell(u64),
+    /// It is to go well and to fail.
+    Both(u64),
+    /// Nobody saw what the deployment found, and so nobody knows where to begin.
+    Unseen,
     /// What is to happen cannot happen there.
     Unfit(Box<Unfit>),
     /// The branch ended before.
@@ -69,7 +73,7 @@ pub enum Refusal {
 }
 
 /// A deployment that happened.
-pub struct Past<'a> {
+pub struct Happened<'a> {
     /// What it was pinned to.
     pub brief: Arc<Brief>,
     /// Its record, or the beginning of it.
@@ -78,7 +82,7 @@ pub struct Past<'a> {
     pub verdict: Option<&'a Verdict>,
 }
 
-impl Past<'_> {
+impl Happened<'_> {
     /// Asks its strategy again, and tells it what the record has.
     pub fn replay(&self, strategies: &dyn Strategies) -> Replayed {
         let told = told(self.records);
@@ -105,7 +109,9 @@ impl Past<'_> {
             return differs(sequence, recorded, asked, None);
         }
         let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.judge(self.records.get(told.len()), asked)
+        let beyond = &self.records[told.len()..];
+        let next = beyond.iter().find(|record| !unasked(&record.intent));
+        self.judge(next, asked)
     }
 
     /// Holds what is asked for past what was told against what the record has there.
@@ -115,6 +121,8 @@ impl Past<'_> {
         let Some(next) = next else {
             return match asked {
                 None => Replayed::Agrees,
+                // It never began.
+                Some(_) if last.is_none() && self.verdict.is_some() => Replayed::Agrees,
                 // Taken back by somebody before it changed anything.
                 Some(_) if self.verdict.is_some_and(by_somebody) => Replayed::Agrees,
                 Some(asked) if self.verdict.is_some() => asked.differs(end, Wanted::End),
@@ -150,20 +158,9 @@ impl Past<'_> {
         habits: &Habits,
         changes: &[Change],
         listener: Option<Arc<dyn Observer>>,
-    ) -> Result<Told, Refusal> {
-        let first = changes.iter().min_by_key(|change| change.sequence);
-        let first = first.ok_or(Refusal::Unasked(0))?;
-        let at = |record: &Record| record.intent.sequence == first.sequence;
-        let place = self.records.iter().position(at);
-        let (place, record) = place
-            .map(|place| (place, &self.records[place]))
-            .filter(|(_, record)| !matches!(record.intent.origin, Origin::Turn(_)))
-            .ok_or(Refusal::Unasked(first.sequence))?;
-        let well = record.outcome.as_ref().is_some_and(went_well);
-        if well && first.instead == Instead::Succeeds {
-            return Err(Refusal::WentWell(first.sequence));
-        }
-        let before = Past {
+    ) -> Result<Played, Refusal> {
+        let place = self.place(changes)?;
+        let before = Happened {
             brief: Arc::clone(&self.brief),
             records: &self.records[..place],
             verdict: None,
@@ -171,10 +168,13 @@ impl Past<'_> {
         if let Replayed::Differs(differs) = before.replay(strategies) {
             return Err(Refusal::Differs(differs));
         }
+        if self.world().is_none() {
+            return Err(Refusal::Unseen);
+        }
         let scene = Arc::new(self.scene().with_habits(habits.clone()));
-        let model = Model::usual(&scene, &[], self.began());
-        model.lock().tell(&self.records[..place], changes);
-        model.lock().expected = Some(record.intent.clone());
+        let model = Model::usual(&scene, &scene.out_of_reach(), self.began());
+        model.lock().tell(before.records, changes);
+        model.lock().expected = Some(self.records[place].intent.clone());
         let run = run::carry_on(&scene, strategies, &model, listener);
         let mut inner = model.lock();
         if let Some((sequence, recorded, asked)) = inner.parted.take() {
@@ -197,16 +197,42 @@ impl Past<'_> {
         }
     }
 
+    /// Where the record is left: at the first of the changes.
+    fn place(&self, changes: &[Change]) -> Result<usize, Refusal> {
+        let first = changes.iter().map(|change| change.sequence).min();
+        let first = first.ok_or(Refusal::Unasked(0))?;
+        let well = |change: &&Change| change.instead == Instead::Succeeds;
+        for change in changes.iter().filter(well) {
+            let same = |other: &Change| other.sequence == change.sequence;
+            if changes.iter().any(|other| same(other) && !well(&other)) {
+                return Err(Refusal::Both(change.sequence));
+            }
+        }
+        let at = |record: &Record| record.intent.sequence == first;
+        let asked = |intent: &Intent| {
+            let held = matches!(intent.effect, Some(Effect::Hold { .. }));
+            !matches!(intent.origin, Origin::Turn(_)) && (held || !unasked(intent))
+        };
+        let place = self.records.iter().position(at);
+        let place = place.filter(|place| asked(&self.records[*place].intent));
+        let place = place.ok_or(Refusal::Unasked(first))?;
+        let succeeds = |change: &Change| change.sequence == first && well(&change);
+        let outcome = &self.records[place].outcome;
+        if outcome.as_ref().is_some_and(went_well) && changes.iter().any(succeeds) {
+            return Err(Refusal::WentWell(first));
+        }
+        Ok(place)
+    }
+
     /// What the deployment found when it began.
     fn scene(&self) -> Scene {
-        let first = self
-            .records
-            .first()
-            .and_then(|record| record.outcome.as_ref());
-        let world = first
-            .and_then(|outcome| outcome.report.as_ref())
-            .and_then(|report| report.world.as_ref());
-        Scene::finding(Arc::clone(&self.brief), world.unwrap_or(&World::default()))
+        let nothing = World::default();
+        Scene::finding(Arc::clone(&self.brief), self.world().unwrap_or(&nothing))
+    }
+
+    fn world(&self) -> Option<&World> {
+        let first = self.records.first()?.outcome.as_ref()?;
+        first.report.as_ref()?.world.as_ref()
     }
 
     fn began(&self) -> u64 {
@@ -214,9 +240,22 @@ impl Past<'_> {
     }
 }
 
-/// Whether it did all that it was to do: also nobody was left out.
+/// Whether nobody asks for it when the strategy is asked again: somebody paused the deployment, or
+/// another process went on with it and looked first at what there is.
+fn unasked(intent: &Intent) -> bool {
+    match &intent.effect {
+        Some(Effect::Hold { .. } | Effect::AwaitHealthy { .. }) => intent.origin == Origin::Host,
+        Some(Effect::Observe) => intent.sequence > 1,
+        _ => false,
+    }
+}
+
+/// Whether it did all that it was to do: also nobody was left out, or could not be asked.
 fn went_well(outcome: &Outcome) -> bool {
-    let whole = |report: &engine::Report| report.failed.is_empty();
+    let whole = |report: &engine::Report| {
+        let all = |world: &World| world.unreachable.is_empty();
+        report.failed.is_empty() && report.world.as_ref().is_none_or(all)
+    };
     outcome.result.is_ok() && outcome.report.as_ref().is_none_or(whole)
 }
 

@@ -15,7 +15,7 @@ use engine::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::told::Told;
+pub use self::told::{Played, foresee};
 pub(crate) use self::told::{carry_on, run_told};
 use crate::{
     audience::{People, Watcher},
@@ -23,14 +23,11 @@ use crate::{
     ledger::{Clerk, Gone},
     rule::{self, Broken},
     scene::Scene,
-    world::{EPOCH_MS, Model},
+    world::Model,
 };
 
 /// How often a deployment is taken up again: more than there are faults that cut it off.
 const PROCESSES_MAX: u32 = 16;
-
-/// Longer than any deployment, in milliseconds: ten years.
-const EVER_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
 
 /// Makes the strategy that is rehearsed.
 pub trait Strategies: Sync {
@@ -140,31 +137,6 @@ pub(crate) struct Look {
     pub(crate) keeps_calls: bool,
     /// All of the record is kept.
     pub(crate) keeps_records: bool,
-    /// Everything takes as long as is usual, whatever the seed.
-    pub(crate) even: bool,
-}
-
-/// Runs it once as a deployment would go now, with what was found ([`Scene::finding`]) and nothing
-/// else going wrong: everything takes as long as usual, and whoever is asked agrees.
-///
-/// `listener` hears each record at its virtual time, and the verdict at the end.
-pub fn foresee(scene: &Scene, strategies: &dyn Strategies, listener: Arc<dyn Observer>) -> Run {
-    let scene = Arc::new(scene.clone());
-    let faults: Vec<Fault> = scene
-        .lost
-        .keys()
-        .map(|target| Fault::Unreachable {
-            target: target.clone(),
-            from_ms: 0,
-            for_ms: EVER_MS,
-        })
-        .collect();
-    let model = Model::usual(&scene, &faults, EPOCH_MS);
-    let look = Look {
-        listener: Some(listener),
-        ..Look::default()
-    };
-    lead(&scene, strategies, model, 0, &faults, &look).0
 }
 
 /// Runs it to an end.
@@ -353,9 +325,6 @@ impl crate::world::Inner {
         }
         if look.keeps_records {
             self.ledger.keep_all();
-        }
-        if look.even {
-            self.even();
         }
     }
 

@@ -9,12 +9,13 @@ use std::{
 use engine::{Admission, Brief, Failure, Installed, Name, Reading, TargetState, World};
 
 use crate::{
+    fault::Fault,
     invariants::State,
     odds::{Habits, Odds},
 };
 
-/// Shares that add up to 100 but for so much, in percent, do.
-const SHARES_NOISE: f64 = 1e-4;
+/// Longer than any deployment, in milliseconds: ten years.
+const EVER_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
 
 /// A deployment to rehearse, and the world to rehearse it in.
 #[derive(Clone, Debug)]
@@ -130,22 +131,7 @@ impl Scene {
         }
         scene.lost = world.unreachable.clone();
         if let (Some(reading), true) = (&world.reading, scene.balanced()) {
-            for member in &reading.members {
-                let Some(place) = scene.places.get(&member.target).copied() else {
-                    continue;
-                };
-                scene.traffic.admissions[place] = member.admission;
-                if member.admission == Admission::Ready {
-                    scene.traffic.shares[scene.groups[place]] += member.percent.max(0.0);
-                }
-            }
-            let total: f64 = scene.traffic.shares.iter().sum();
-            // What others get besides is not the deployment's; weights are whole numbers.
-            if total > 0.0 && (total - 100.0).abs() > SHARES_NOISE {
-                for share in &mut scene.traffic.shares {
-                    *share *= 100.0 / total;
-                }
-            }
+            scene.traffic = scene.state_of(reading);
             scene.reading.clone_from(&world.reading);
         }
         scene
@@ -174,6 +160,16 @@ impl Scene {
     pub fn with_odds(mut self, odds: Odds) -> Self {
         self.odds = odds;
         self
+    }
+
+    /// What could not be reached stays so.
+    pub(crate) fn out_of_reach(&self) -> Vec<Fault> {
+        let away = |target: &Name| Fault::Unreachable {
+            target: target.clone(),
+            from_ms: 0,
+            for_ms: EVER_MS,
+        };
+        self.lost.keys().map(away).collect()
     }
 
     /// What is deployed.

@@ -185,11 +185,6 @@ impl Inner {
         self.breaches.extend(breaches.into_iter().take(room));
     }
 
-    /// Everything takes as long as is usual.
-    pub(crate) fn even(&mut self) {
-        self.pace = USUAL;
-    }
-
     /// How long something takes in this run.
     fn paced(&self, usual_ms: u64) -> u64 {
         usual_ms * self.pace / 100
@@ -274,7 +269,7 @@ impl Inner {
                 candidate, until, ..
             } => self.watch(candidate, until.0, call),
             Effect::Wait { until, .. } => self.wait(until.map(|until| until.0), call),
-            Effect::Hold { .. } => Report::default(),
+            Effect::Hold { .. } => self.held(call),
             Effect::Approval {
                 approvers, until, ..
             } => self.approval(approvers, until.map(|until| until.0), call),

@@ -4,7 +4,7 @@
 use clap::Args;
 use configuration::Overrides;
 use engine::{Record, Verdict};
-use rehearsal::{Replayed, Told};
+use rehearsal::{Played, Replayed};
 use serde_json::{Value, json};
 use store::Deployment;
 
@@ -54,7 +54,7 @@ struct Shown {
 struct Other {
     /// The step at which it leaves the record.
     at: u64,
-    told: Told,
+    told: Played,
 }
 
 impl Replay {
@@ -139,6 +139,9 @@ impl Replay {
 
     fn judged(&self, shown: &Shown) -> Vec<String> {
         match &shown.replayed {
+            Replayed::Agrees if shown.records.is_empty() => {
+                vec!["it never began: there is nothing to ask for again".to_owned()]
+            }
             Replayed::Agrees => vec!["the strategy asked for the same".to_owned()],
             Replayed::GoesOn { next } => vec![
                 "the strategy asked for the same so far".to_owned(),

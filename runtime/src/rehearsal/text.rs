@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anstyle::{AnsiColor, Style};
 use engine::Verdict;
-use rehearsal::{Ending, Finding, Summary, Told};
+use rehearsal::{Ending, Finding, Played, Summary};
 
 use super::words::{self, Circumstances};
 use crate::{display, terminal::Terminal};
@@ -58,8 +58,8 @@ pub(crate) fn report(
 }
 
 /// Prints what came of one run: the end, what it cost, and whether the rules held.
-pub(crate) fn outcome(told: &Told, terminal: &Terminal) {
-    let Told { run, verdict, .. } = told;
+pub(crate) fn outcome(told: &Played, terminal: &Terminal) {
+    let Played { run, verdict, .. } = told;
     terminal.line(&format!(
         "  {} after {}",
         display::closing(verdict),

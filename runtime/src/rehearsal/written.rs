@@ -204,10 +204,10 @@ impl Written {
         Ok(match self.kind.as_str() {
             "bad-release" => Fault::BadRelease,
             "bad-under-load" => Fault::BadUnderLoad {
-                above: keys.take("above", "0")?,
+                above: keys.percent("above", "0")?,
             },
             "bad-for-some" => Fault::BadForSome {
-                users: keys.take("users", "10")?,
+                users: keys.percent("users", "10")?,
             },
             "balancer-refuses" => Fault::BalancerRefuses {
                 after: after(keys)?,
@@ -289,6 +289,16 @@ impl Keys {
         self.take(key, "0")
     }
 
+    fn percent(&mut self, key: &str, otherwise: &str) -> Result<f64, String> {
+        let percent = self.take(key, otherwise)?;
+        match (0.0..=100.0).contains(&percent) {
+            true => Ok(percent),
+            false => Err(format!(
+                "`{key}` is in percent, from 0 to 100, not {percent}"
+            )),
+        }
+    }
+
     fn time(&mut self, key: &str, otherwise: &str) -> Result<u64, String> {
         let value = self.0.remove(key);
         let value: Result<configuration::Duration, _> =
@@ -334,6 +344,33 @@ impl Keys {
         match self.0.keys().next() {
             Some(key) => Err(format!("it has nothing that is called `{key}`")),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn elsewhere(text: &str) -> Result<Fault, String> {
+        let written: Written = text.parse()?;
+        let mut keys = Keys(written.keys.clone());
+        written.elsewhere(&mut keys)
+    }
+
+    #[test]
+    fn percentages_are_from_none_to_all() {
+        for share in ["0", "12.5", "100"] {
+            let above = share.parse().unwrap();
+            let fault = elsewhere(&format!("bad-under-load,above={share}"));
+            assert_eq!(fault, Ok(Fault::BadUnderLoad { above }));
+        }
+        for share in ["-5", "100.1", "1000", "inf", "NaN", "half"] {
+            for fault in ["bad-under-load,above", "bad-for-some,users"] {
+                let refused = elsewhere(&format!("{fault}={share}")).unwrap_err();
+                let key = fault.rsplit(',').next().unwrap();
+                assert!(refused.contains(&format!("`{key}`")), "{refused}");
+            }
         }
     }
 }

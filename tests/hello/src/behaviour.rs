@@ -1,6 +1,6 @@
 //! How a release misbehaves: one line each in the file `BEHAVIOUR`.
 
-use std::{num::ParseFloatError, process, thread, time::Duration};
+use std::{num::ParseFloatError, path::PathBuf, process, thread, time::Duration};
 
 /// The exit code of a release that was told to crash.
 const CRASHED: i32 = 101;
@@ -14,6 +14,8 @@ pub(crate) struct Behaviour {
     pub(crate) slow_start: Duration,
     /// `unhealthy-after=2s`: `/health` answers 200 only for so long.
     pub(crate) unhealthy_after: Option<Duration>,
+    /// `unhealthy-with=FILE`: `/health` answers 200 only as long as there is no such file.
+    pub(crate) unhealthy_with: Option<PathBuf>,
     /// `crash-after=2s`: the program ends at once, in the middle of whatever it does.
     pub(crate) crash_after: Option<Duration>,
     /// `error-rate=0.25`: such a part of the requests other than `/health` is answered with
@@ -44,6 +46,7 @@ impl Behaviour {
             None if line == "always-500" => self.error_rate = 1.0,
             Some(("slow-start", value)) => self.slow_start = duration(value).ok()?,
             Some(("unhealthy-after", value)) => self.unhealthy_after = Some(duration(value).ok()?),
+            Some(("unhealthy-with", value)) => self.unhealthy_with = Some(value.into()),
             Some(("crash-after", value)) => self.crash_after = Some(duration(value).ok()?),
             Some(("error-rate", value)) => self.error_rate = value.parse().ok()?,
             _ => return None,
@@ -56,6 +59,10 @@ impl Behaviour {
         !self.never_healthy
             && age >= self.slow_start
             && self.unhealthy_after.is_none_or(|limit| age < limit)
+            && self
+                .unhealthy_with
+                .as_ref()
+                .is_none_or(|file| !file.exists())
     }
 
     /// Whether the request of that number, counted from 0, is answered with 500: evenly spread,
@@ -92,11 +99,12 @@ mod tests {
 
     #[test]
     fn each_line_is_understood() {
-        let text = "never-healthy\nslow-start=250ms\n\nunhealthy-after=2s\ncrash-after=1.5s\nerror-rate=0.25\n";
+        let text = "never-healthy\nslow-start=250ms\n\nunhealthy-after=2s\nunhealthy-with=/tmp/ill\ncrash-after=1.5s\nerror-rate=0.25\n";
         let expected = Behaviour {
             never_healthy: true,
             slow_start: Duration::from_millis(250),
             unhealthy_after: Some(Duration::from_secs(2)),
+            unhealthy_with: Some("/tmp/ill".into()),
             crash_after: Some(Duration::from_millis(1500)),
             error_rate: 0.25,
         };

@@ -98,6 +98,16 @@ fn a_bad_release_is_bad() {
 }
 
 #[test]
+fn it_falls_ill_when_it_is_told() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let ill = folder.path().join("ill");
+    let hello = Hello::start(&format!("unhealthy-with={}", ill.display()));
+    assert!(hello.get("/health").starts_with("HTTP/1.1 200"));
+    fs::write(&ill, "").unwrap();
+    assert!(hello.get("/health").starts_with("HTTP/1.1 503"));
+}
+
+#[test]
 fn a_request_under_way_is_answered_before_it_stops() {
     let mut hello = Hello::start("");
     let slow = hello.send("GET /slow?ms=300 HTTP/1.1\r\n\r\n");

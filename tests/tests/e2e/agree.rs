@@ -2,12 +2,16 @@
 //! configuration writes down, with the same fault; call by call, and on the way back, too.
 
 use serde_json::{Value, json};
-use tests::World;
+use tests::{Ran, World};
 
 use crate::{
     nginx::behind_nginx,
-    scene::{behind_the_proxy, shown},
+    resumed::under_way,
+    scene::{behind_the_proxy, deploy, shown},
 };
+
+/// A release is ill as soon as the world has this file.
+const ILL: &str = "ill";
 
 const BIRDS: &[(&str, &str)] = &[
     ("one", "canary"),
@@ -28,16 +32,16 @@ const COLOURS: &[(&str, &str)] = &[
     ("g2", "green"),
 ];
 
-/// A strategy, and the fleet that it suits.
+/// A strategy with `SOAK` for how long it waits, and the fleet that it suits.
 struct Way(&'static str, &'static [(&'static str, &'static str)]);
 
 const CANARY: Way = Way(
-    "use = \"canary\"\nstages = [25, 50]\nsoak = \"5s\"\n",
+    "use = \"canary\"\nstages = [25, 50]\nsoak = \"SOAK\"\n",
     BIRDS,
 );
-const ROLLING: Way = Way("use = \"rolling\"\nbatch = 1\npause = \"5s\"\n", ALIKE);
+const ROLLING: Way = Way("use = \"rolling\"\nbatch = 1\npause = \"SOAK\"\n", ALIKE);
 const BLUE_GREEN: Way = Way(
-    "use = \"blue-green\"\nstages = [50]\nsoak = \"5s\"\n\n[rehearsal.traffic]\ngreen = 100\n",
+    "use = \"blue-green\"\nstages = [50]\nsoak = \"SOAK\"\n\n[rehearsal.traffic]\ngreen = 100\n",
     COLOURS,
 );
 const SIMPLE: Way = Way("use = \"simple\"\n", ALIKE);
@@ -45,10 +49,16 @@ const SIMPLE: Way = Way("use = \"simple\"\n", ALIKE);
 impl Way {
     /// The release before runs on every target, as a rehearsal begins: a group that idles has it
     /// once it went out twice, and the other one has the traffic then.
-    fn everywhere(&self, world: &World) {
-        if self.1 == COLOURS {
-            world.deploy("1.0", 0);
+    fn everywhere(&self, world: &World, release: Release) {
+        if self.1 != COLOURS {
+            return;
         }
+        let deploying = world.start(&deploy("1.0"));
+        if let Release::FallsIll = release {
+            under_way(world, "wait");
+            let _ = world.run(&["promote", "--full"]).expect(0);
+        }
+        deploying.wait().expect(0);
     }
 }
 
@@ -58,21 +68,36 @@ enum Release {
     Good,
     /// It never becomes healthy.
     NeverUp,
-    /// It is healthy for as long as it takes to be proven, and ill before a soak is over.
+    /// It is proven, and falls ill in the first soak.
     FallsIll,
 }
 
 impl Release {
-    /// For real. Gives back how the program ends.
-    fn put(self, world: &World) -> i32 {
+    /// How long a soak is: one in which something falls ill is not over before that is seen.
+    fn soak(self) -> &'static str {
         match self {
-            Self::Good => world.release("2.0"),
-            Self::NeverUp => world.bad_release("2.0", "never-healthy"),
-            Self::FallsIll => world.bad_release("2.0", "unhealthy-after=3s"),
+            Self::Good | Self::NeverUp => "1s",
+            Self::FallsIll => "10m",
+        }
+    }
+
+    /// Deploys it for real.
+    fn deploy(self, world: &World) -> Ran {
+        let behaviour = match self {
+            Self::Good => String::new(),
+            Self::NeverUp => "never-healthy".to_owned(),
+            Self::FallsIll => format!("unhealthy-with={}", world.file(ILL).display()),
         };
+        world.bad_release("2.0", &behaviour);
+        let deploying = world.start(&deploy("2.0"));
         match self {
-            Self::Good => 0,
-            Self::NeverUp | Self::FallsIll => 1,
+            Self::Good => deploying.wait().expect(0),
+            Self::NeverUp => deploying.wait().expect(1),
+            Self::FallsIll => {
+                under_way(world, "wait");
+                world.write(ILL, "");
+                deploying.wait().expect(1)
+            }
         }
     }
 
@@ -82,7 +107,7 @@ impl Release {
             Self::Good => vec!["none".to_owned()],
             Self::NeverUp => vec!["bad-release".to_owned()],
             Self::FallsIll => {
-                let ill = |(name, _): &(&str, &str)| format!("falls-over:{name},after=3s");
+                let ill = |(name, _): &(&str, &str)| format!("falls-over:{name},after=5m");
                 members.iter().map(ill).collect()
             }
         };
@@ -94,8 +119,7 @@ impl Release {
 /// Deploys it, rehearses it, and holds one against the other.
 fn agrees(world: &World, Way(_, members): &Way, release: Release) {
     let before = shown(world)["release"].clone();
-    let code = release.put(world);
-    let real = world.deploy("2.0", code);
+    let real = release.deploy(world);
     let happened = shown(world);
     let faults = release.faults(members);
     let mut arguments = vec!["rehearse", "--format", "json", "--version", "2.0"];
@@ -124,7 +148,8 @@ fn agrees(world: &World, Way(_, members): &Way, release: Release) {
 }
 
 /// What there is to compare: who asked for what with which arguments, what that meant, what undoes
-/// it, and what came of it; without times, and with the kinds of failures for their texts.
+/// it, and what came of it, on each target and at the load balancer; without times and what was
+/// found at first, and with the kinds of failures for their texts.
 fn essence(of: &Value, releases: &[(&str, &str)]) -> Vec<Value> {
     let records = of["records"].as_array().unwrap();
     let each = |record: &Value| {
@@ -153,11 +178,26 @@ fn essence(of: &Value, releases: &[(&str, &str)]) -> Vec<Value> {
                 "attempt": intent["attempt"],
                 "result": result,
                 "targets": kinds,
+                "failure": outcome["report"]["failure"]["code"],
+                "members": members(&outcome["report"]["reading"]),
             }),
             releases,
         )
     };
     records.iter().map(each).collect()
+}
+
+/// Who the load balancer showed to get how much; what else it tells of them is its own.
+fn members(reading: &Value) -> Value {
+    let each = |member: &Value| {
+        let ready = member["admission"] == "ready";
+        let percent = ready.then(|| member["percent"].clone());
+        json!([member["target"], member["admission"], percent])
+    };
+    let members = reading["members"].as_array().into_iter().flatten();
+    let mut members: Vec<Value> = members.map(each).collect();
+    members.sort_by_key(Value::to_string);
+    json!(members)
 }
 
 /// The same with words for releases, without times, and with shares as a person reads them.
@@ -183,18 +223,19 @@ fn plain(value: &Value, releases: &[(&str, &str)]) -> Value {
 }
 
 fn by_the_proxy(way: &Way, release: Release) {
-    let (world, _fleet) = behind_the_proxy(way.1, &strategy(way));
-    way.everywhere(&world);
+    let (world, _fleet) = behind_the_proxy(way.1, &strategy(way, release));
+    way.everywhere(&world, release);
     agrees(&world, way, release);
 }
 
 fn by_nginx(way: &Way, release: Release) {
-    let (world, _fleet, _nginx) = behind_nginx(way.1, &strategy(way));
-    way.everywhere(&world);
+    let (world, _fleet, _nginx) = behind_nginx(way.1, &strategy(way, release));
+    way.everywhere(&world, release);
     agrees(&world, way, release);
 }
 
-fn strategy(Way(strategy, _): &Way) -> String {
+fn strategy(Way(strategy, _): &Way, release: Release) -> String {
+    let strategy = strategy.replace("SOAK", release.soak());
     format!("\n[strategy]\n{strategy}")
 }
 

@@ -1,10 +1,14 @@
 //! A deployment that happened is asked for again from its record, and shown as it would have been.
 
-use std::{fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use rustix::process::Signal;
-use serde_json::Value;
-use tests::{Postgres, Ran, World};
+use serde_json::{Value, json};
+use tests::{Postgres, Ran, Running, World, wait};
 
 use crate::{
     replaced::{EDITIONS, put, section},
@@ -14,7 +18,7 @@ use crate::{
 };
 
 const CANARY: &str = "\n[strategy]\nuse = \"canary\"\nstages = [25, 50]\nsoak = \"1s\"\n";
-const SLOW: &str = "\n[strategy]\nuse = \"canary\"\nstages = [25, 50]\nsoak = \"6s\"\n";
+const LONG: &str = "\n[strategy]\nuse = \"canary\"\nstages = [25, 50]\nsoak = \"10m\"\n";
 
 fn replay(world: &World, arguments: &[&str]) -> Ran {
     world.run(&[&["replay"], arguments].concat())
@@ -39,23 +43,51 @@ fn effect(record: &Value) -> &str {
         .unwrap_or_default()
 }
 
-/// The files of the world, with what is in those of the state.
-fn files(world: &World) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut files = Vec::new();
-    for folder in [world.path().to_owned(), world.file(".runtime")] {
-        let entries = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path());
-        // What lies beside a database while it is open, and what the tests keep of outputs.
-        let passing = |path: &PathBuf| {
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            path.is_dir() || name.ends_with("-wal") || name.ends_with("-shm")
-        };
-        let kept = entries.filter(|path| !passing(path));
-        files.extend(kept.map(|path| (path.clone(), fs::read(path).unwrap())));
+/// Every file of the world but for logs, what the tests keep of outputs, and what lies beside a
+/// database while it is open.
+fn files(world: &World) -> BTreeMap<PathBuf, Vec<u8>> {
+    fn walk(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let passing = [".log", "-wal", "-shm"];
+            if kind.is_dir() {
+                walk(&path, found);
+            } else if kind.is_symlink() {
+                let target = fs::read_link(&path).unwrap();
+                found.insert(path, target.into_os_string().into_encoded_bytes());
+            } else if kind.is_file() && !passing.iter().any(|end| name.ends_with(end)) {
+                let contents = fs::read(&path).unwrap();
+                found.insert(path, contents);
+            }
+        }
     }
-    files.sort();
-    files
+    let mut found = BTreeMap::new();
+    walk(world.path(), &mut found);
+    let outputs = world.file("output");
+    found.retain(|path, _| !path.starts_with(&outputs));
+    found
+}
+
+/// The strategy asked for all that the record has, and ended as it did or is under way there.
+fn agrees(world: &World) {
+    assert_eq!(
+        replayed(world, &[])["replay"],
+        json!({ "replay": "agrees" })
+    );
+}
+
+/// It asked for all that the record has so far, and for more.
+fn goes_on(world: &World) {
+    assert_eq!(replayed(world, &[])["replay"]["replay"], "goes-on");
+}
+
+/// A deployment that is in its first soak, which is longer than the test.
+fn soaking(world: &World, version: &str) -> (Running, u64) {
+    world.release(version);
+    let deploying = world.start(&deploy(version));
+    let wait = under_way(world, "wait");
+    (deploying, wait["intent"]["sequence"].as_u64().unwrap())
 }
 
 #[test]
@@ -185,63 +217,99 @@ fn what_failed_is_shown_to_go_well() {
     world.deploy("2.0", 1);
     let ran = replay(&world, &[]).expect(0);
     println!("{ran}");
-    ran.says("unhealthy")
-        .says("everything is taken back")
-        .says("the strategy asked for the same");
+    ran.says("unhealthy").says("everything is taken back");
+    agrees(&world);
     let failed = |record: &Value| !record["outcome"]["result"]["Err"].is_null();
     let at = number(&shown(&world), failed);
     let facts = replayed(&world, &["--change", &format!("{at}=ok")]);
     assert_eq!(facts["branch"]["ending"], "succeeded", "{facts}");
-    assert_eq!(facts["branch"]["broken"], serde_json::json!([]));
+    assert_eq!(facts["branch"]["broken"], json!([]));
+    let both = [
+        "--change",
+        &format!("{at}=ok"),
+        "--change",
+        &format!("{at}=never-up"),
+    ];
+    replay(&world, &both)
+        .expect(2)
+        .says("cannot go well and fail");
 }
 
 #[test]
 fn one_that_runs_is_asked_again_as_far_as_it_has_come() {
-    let (world, fleet) = behind_the_proxy(THREE, SLOW);
-    world.release("2.0");
-    let deploying = world.start(&deploy("2.0"));
-    let wait = under_way(&world, "wait");
+    let (world, fleet) = behind_the_proxy(THREE, LONG);
+    let (deploying, at) = soaking(&world, "2.0");
     let ran = replay(&world, &[]).expect(0);
     println!("{ran}");
     ran.says("running")
         .says("under way")
         .says("the strategy asked for the same");
+    agrees(&world);
     // What it would come to if it failed now.
-    let at = &wait["intent"]["sequence"];
     let facts = replayed(&world, &["--change", &format!("{at}=falls-over:one")]);
     assert_eq!(facts["branch"]["ending"], "rolled-back");
+    let _ = world.run(&["promote", "--full"]).expect(0);
     deploying.wait().expect(0).says("succeeded");
     fleet.all_on("2.0");
+    agrees(&world);
+}
+
+#[test]
+fn so_is_one_that_is_paused() {
+    let (world, fleet) = behind_the_proxy(THREE, LONG);
+    let (deploying, _) = soaking(&world, "2.0");
+    let _ = world.run(&["pause", "--reason", "lunch"]).expect(0);
+    // The wait is over with that, and nothing further begins.
+    let _ = world.run(&["promote"]).expect(0);
+    let hold = under_way(&world, "hold");
+    goes_on(&world);
+    let at = hold["intent"]["sequence"].as_u64().unwrap();
+    let facts = replayed(&world, &["--change", &format!("{at}=aborted")]);
+    assert_eq!(facts["branch"]["ending"], "rolled-back");
+    assert_eq!(effect(&facts["branch"]["records"][at as usize - 1]), "hold");
+    deploying.signal(Signal::KILL);
+    assert_eq!(deploying.wait().signal(), Some(9));
+    goes_on(&world);
+    let _ = world.run(&["unlock", "--reason", "it is gone"]).expect(0);
+    world.run(&["rollback", "--yes"]).expect(0);
+    fleet.all_on("1.0");
+    agrees(&world);
 }
 
 #[test]
 fn so_is_what_several_processes_did() {
-    let (world, fleet) = behind_the_proxy(THREE, SLOW);
+    let (world, fleet) = behind_the_proxy(THREE, LONG);
     let killed = |version: &str| {
-        world.release(version);
-        let deploying = world.start(&deploy(version));
-        under_way(&world, "wait");
+        let (deploying, _) = soaking(&world, version);
         deploying.signal(Signal::KILL);
         assert_eq!(deploying.wait().signal(), Some(9));
-        replay(&world, &[])
-            .expect(0)
-            .says("the strategy asked for the same");
+        agrees(&world);
         let _ = world.run(&["unlock", "--reason", "it is gone"]).expect(0);
     };
     killed("2.0");
-    world.run(&["resume"]).expect(0);
+    let resuming = world.start(&["resume"]);
+    wait::until("the wait is taken up", || {
+        let wait = under_way(&world, "wait");
+        (wait["intent"]["attempt"] == 2).then_some(())
+    });
+    let _ = world.run(&["promote", "--full"]).expect(0);
+    resuming.wait().expect(0);
     fleet.all_on("2.0");
-    let ran = replay(&world, &[]).expect(0);
-    println!("{ran}");
-    ran.says("the strategy asked for the same");
+    agrees(&world);
+    // What it began with is not asked for.
+    let looked = number(&shown(&world), |record| {
+        record["intent"]["sequence"] != 1 && effect(record) == "observe"
+    });
+    replay(&world, &["--change", &format!("{looked}=unreachable:one")])
+        .expect(2)
+        .says(&format!("nothing is asked for at {looked}"));
     killed("3.0");
     world.run(&["rollback", "--yes"]).expect(0);
     fleet.all_on("2.0");
     let ran = replay(&world, &[]).expect(0);
     println!("{ran}");
-    ran.says("cut off")
-        .says("undo of")
-        .says("the strategy asked for the same");
+    ran.says("cut off").says("undo of");
+    agrees(&world);
 }
 
 #[test]
@@ -253,8 +321,8 @@ fn it_is_read_from_a_database_too() {
     let audited = || postgres.run("SELECT count(*) FROM runtime.audit");
     let before = audited();
     let ran = replay(&world, &[]).expect(0);
-    ran.says("wait for 1.00 s")
-        .says("the strategy asked for the same");
+    ran.says("wait for 1.00 s");
+    agrees(&world);
     let record = shown(&world);
     let at = number(&record, |record| effect(record) == "apply");
     let facts = replayed(&world, &["--change", &format!("{at}=balancer-hangs")]);
@@ -282,8 +350,8 @@ fn another_edition_is_asked_only_where_that_is_accepted() {
         &source.replace(EDITIONS[0], EDITIONS[1]),
     );
     let same = replay(&world, &[]).expect(0);
-    same.says("the edition that ran it")
-        .says("the strategy asked for the same");
+    same.says("the edition that ran it");
+    agrees(&world);
     let other = replay(&world, &["--accept-drift"]).expect(10);
     println!("{other}");
     let stage = number(&shown(&world), |record| {

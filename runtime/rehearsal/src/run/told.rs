@@ -1,17 +1,22 @@
-//! Runs of which the record is kept: one by itself, and one that goes on from a record.
+//! Runs that somebody follows, record by record: one as a deployment would go now, one by itself,
+//! and one that goes on from a record.
 
 use std::sync::Arc;
 
 use engine::{Deployment, Observer, Record, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{Look, Run, Strategies, at_other_times, attend, carry_through, to_an_end};
-use crate::{fault::Fault, scene::Scene, world::Model};
+use super::{Look, Run, Strategies, at_other_times, attend, lead, to_an_end};
+use crate::{
+    fault::Fault,
+    scene::Scene,
+    world::{EPOCH_MS, Model},
+};
 
 /// One run with all that it wrote down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Told {
+pub struct Played {
     /// What came of it.
     #[serde(flatten)]
     pub run: Run,
@@ -19,6 +24,21 @@ pub struct Told {
     pub verdict: Verdict,
     /// Its record.
     pub records: Vec<Record>,
+}
+
+/// Runs it once as a deployment would go now, with what was found ([`Scene::finding`]) and nothing
+/// else going wrong: everything takes as long as usual, and whoever is asked agrees.
+///
+/// `listener` hears each record at its virtual time, and the verdict at the end.
+pub fn foresee(scene: &Scene, strategies: &dyn Strategies, listener: Arc<dyn Observer>) -> Run {
+    let scene = Arc::new(scene.clone());
+    let faults = scene.out_of_reach();
+    let model = Model::usual(&scene, &faults, EPOCH_MS);
+    let look = Look {
+        listener: Some(listener),
+        ..Look::default()
+    };
+    lead(&scene, strategies, model, 0, &faults, &look).0
 }
 
 /// Runs it to an end, and keeps all that it writes down. Without a seed everything takes as long
@@ -29,17 +49,21 @@ pub(crate) fn run_told(
     seed: Option<u64>,
     faults: &[Fault],
     listener: Arc<dyn Observer>,
-) -> Told {
+) -> Played {
     let look = Look {
         listener: Some(listener),
         keeps_records: true,
-        even: seed.is_none(),
         ..Look::default()
     };
-    let (run, verdict, model) = carry_through(scene, strategies, seed.unwrap_or(0), faults, &look);
+    let model = match seed {
+        Some(seed) => Model::new(scene, faults, seed, 0),
+        None => Model::usual(scene, faults, EPOCH_MS),
+    };
+    let seed = seed.unwrap_or(0);
+    let (run, verdict, model) = lead(scene, strategies, model, seed, faults, &look);
     let records = model.lock().ledger.written();
     let run = at_other_times(run, &model, scene, strategies, faults);
-    Told {
+    Played {
         run,
         verdict,
         records,
@@ -52,7 +76,7 @@ pub(crate) fn carry_on(
     strategies: &dyn Strategies,
     model: &Model,
     listener: Option<Arc<dyn Observer>>,
-) -> Told {
+) -> Played {
     let look = Look {
         listener,
         ..Look::default()
@@ -70,7 +94,7 @@ pub(crate) fn carry_on(
     let (verdict, broken) = to_an_end(deployment, strategies, model, &look);
     let mut inner = model.lock();
     let faults = std::mem::take(&mut inner.struck);
-    Told {
+    Played {
         run: inner.conclude(0, &faults, &verdict, broken),
         verdict,
         records: inner.ledger.written(),

@@ -201,3 +201,37 @@ fn of_metrics() {
     let noisy = watching(&[Fault::Metrics { flaw: Flaw::Noisy }]);
     assert_eq!(noisy.ending, Ending::RolledBack);
 }
+
+/// Times that are written on a command line may be any.
+#[test]
+fn that_last_longer_than_time() {
+    let target = || name("b");
+    let ever = u64::MAX;
+    let away = |from_ms| Fault::Unreachable {
+        target: target(),
+        from_ms,
+        for_ms: ever,
+    };
+    for fault in [
+        away(0),
+        away(60_000),
+        away(ever),
+        Fault::Aborted { after_ms: ever },
+        Fault::BalancerLate {
+            after: 0,
+            by_ms: ever,
+        },
+        Fault::SlowStart {
+            target: target(),
+            by_ms: ever,
+        },
+        Fault::FallsOver {
+            target: target(),
+            after_ms: ever,
+        },
+    ] {
+        let run = with(std::slice::from_ref(&fault));
+        assert_eq!(run.broken, [], "{fault:?}");
+        assert_ne!(run.ending, Ending::Unfinished, "{fault:?}");
+    }
+}

@@ -78,7 +78,7 @@ impl Inner {
                 return Report::failed(Failure::new(Code::Timeout, text).retryable());
             }
             Mood::Late { by_ms } if by_ms > habits.settles_ms => {
-                self.late = Some((self.now + by_ms, wanted));
+                self.late = Some((self.now.saturating_add(by_ms), wanted));
                 self.advance(self.now + habits.settles_ms);
                 let text = "the load balancer does not show the change";
                 return Report::failed(Failure::new(Code::Timeout, text).retryable());

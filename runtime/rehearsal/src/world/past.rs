@@ -5,9 +5,12 @@ use engine::{Admission, Effect, Name, Origin, Reading, Record, Report};
 use super::Inner;
 use crate::{invariants::State, scene::Scene};
 
+/// Shares that add up to 100 but for so much, in percent, do.
+const SHARES_NOISE: f64 = 1e-4;
+
 impl Scene {
-    /// What a load balancer shows, by place. Its weights are whole numbers, so that the shares are
-    /// made to add up where anybody gets anything.
+    /// What a load balancer shows, by place. Its weights are whole numbers, and what others get
+    /// besides is not the deployment's: the shares are made to add up where anybody gets anything.
     pub(crate) fn state_of(&self, reading: &Reading) -> State {
         let mut state = State {
             shares: vec![0.0; self.group_names.len()],
@@ -23,7 +26,7 @@ impl Scene {
             }
         }
         let total: f64 = state.shares.iter().sum();
-        if total > 0.0 {
+        if total > 0.0 && (total - 100.0).abs() > SHARES_NOISE {
             state
                 .shares
                 .iter_mut()

@@ -60,6 +60,15 @@ impl Inner {
         }
     }
 
+    /// Nobody pauses a rehearsal; a pause that somebody made ends as soon as they are asked.
+    pub(super) fn held(&mut self, call: &Call) -> Report {
+        let end = self.now + self.scene.habits.answer_ms;
+        self.attend(end, call).unwrap_or_else(|| Report {
+            signals: vec![said(Wish::Continue, "operator")],
+            ..Report::default()
+        })
+    }
+
     pub(super) fn approval(
         &mut self,
         approvers: &Approvers,
