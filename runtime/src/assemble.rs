@@ -183,7 +183,7 @@ impl System {
 
     /// Every plugin that has a part in what a deployment does, and what people call that part;
     /// those that only tell of it are not among them.
-    pub(crate) fn parts(&self) -> Vec<(String, &Worker)> {
+    fn parts(&self) -> Vec<(String, &Worker)> {
         let platform = self.platforms.values().next().map(host::Platform::worker);
         let driver = self.driver().map(host::LoadBalancer::worker);
         let checks = self.checks.iter().filter_map(|check| {

@@ -110,6 +110,9 @@ enum Verb {
     Proxy(proxy::Proxy),
 }
 
+/// The configuration that is taken where none is named.
+pub(crate) const CONFIGURATION: &str = "runtime.toml";
+
 /// Which configuration to use.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Chosen {
@@ -119,7 +122,7 @@ pub(crate) struct Chosen {
         long,
         value_name = "FILE",
         env = "RUNTIME_CONFIG",
-        default_value = "runtime.toml"
+        default_value = CONFIGURATION
     )]
     pub(crate) config: PathBuf,
 }

@@ -17,8 +17,8 @@ use engine::{Brief, Event, Observer, StepRule, Timestamp};
 use serde_json::{Value, json};
 
 pub(crate) use self::narration::{
-    Level, both_ways, closing, count, describe, duration, heeded, names, percentage, remedies,
-    shares, taken_back_by, word,
+    Level, both_ways, closing, count, describe, duration, heeded, names, origin, percentage,
+    remedies, shares, taken_back_by, word,
 };
 pub(crate) use self::story::Story;
 use self::{board::Board, narration::Sentence, view::View};

@@ -23,7 +23,7 @@ use engine::{
 
 pub(crate) use self::{
     fleet::look_at_targets,
-    health::Check,
+    health::{Check, Unproved},
     steps::{Location, Step},
     traffic::{Balancer, CALL as BALANCER_CALL},
 };

@@ -1,9 +1,9 @@
-//! What `deploy` would do now, put together: what is found in the real world by looks that cannot
-//! change it, and what the very strategy then does to the model that begins with it. A plan that
+//! What `deploy` would do now, put together: what is found in the real world by looks that only
+//! read, and what the very strategy then does to the model that begins with it. A plan that
 //! was written down is what a deployment can be held to.
 
-mod change;
 mod course;
+mod difference;
 mod file;
 mod found;
 mod hold;
@@ -152,6 +152,16 @@ impl Arguments {
     }
 }
 
+impl Configuration {
+    /// What a command line says to take this file, where it is not the usual one.
+    fn option(&self) -> String {
+        match self.file.as_str() {
+            crate::cli::CONFIGURATION => String::new(),
+            file => format!(" --config {file}"),
+        }
+    }
+}
+
 /// What the model is run with.
 struct Ready<'a> {
     strategy: &'a Strategy,
@@ -264,4 +274,15 @@ pub(crate) fn described(site: &Site, catalogue: &Catalogue) -> Result<Vec<Planne
         granted,
     };
     Ok(catalogue.iter().zip(granted).map(describe).collect())
+}
+
+/// These, each once, in their order.
+fn each_once(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut known: Vec<String> = Vec::new();
+    for text in texts {
+        if !known.contains(&text) {
+            known.push(text);
+        }
+    }
+    known
 }

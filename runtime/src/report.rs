@@ -5,7 +5,7 @@ use anstyle::{AnsiColor, Style};
 use configuration::{Configuration, Problems};
 use engine::{BalancerTraits, Halt};
 use serde_json::{Value, json};
-use store::{LeaseError, StoreError};
+use store::{Held, LeaseError, Scope, StoreError};
 
 use crate::{cli::Format, display, exit, strategy::Strategy, system, terminal::Terminal};
 
@@ -180,34 +180,9 @@ impl From<StoreError> for Problem {
 impl From<LeaseError> for Problem {
     fn from(error: LeaseError) -> Self {
         match error {
-            LeaseError::Held { scope, held } if system::is_gone(&held.owner) => {
-                let title = format!(
-                    "{scope} is held by {} ({}), since {}, whose process is gone",
-                    held.owner,
-                    held.owner.purpose,
-                    system::readable(held.since),
-                );
-                let problem = Self::new(Reason::Locked, title);
-                match &held.owner.deployment {
-                    Some(deployment) => problem
-                        .hint(display::both_ways(deployment))
-                        .hint("each waits until its lease ran out"),
-                    None => problem.hint(format!(
-                        "its lease runs out in {}; `--wait 1m` waits for that",
-                        display::duration(held.until.since_ms(system::now()))
-                    )),
-                }
-            }
             LeaseError::Held { scope, held } => {
-                let title = format!(
-                    "{scope} is being worked on by {} ({}), since {}",
-                    held.owner,
-                    held.owner.purpose,
-                    system::readable(held.since),
-                );
-                Self::new(Reason::Locked, title)
-                    .hint("`--wait 10m` waits for it; `runtime status` shows what it does")
-                    .hint("`runtime unlock --reason …` takes the lease away, where that process is gone for good")
+                let wait = |long: &str| format!("`--wait {long}` waits for it");
+                self::held(&scope, &held, &wait)
             }
             LeaseError::Unfinished { deployment } => {
                 let title = format!("deployment {deployment} was cut off and is not finished");
@@ -222,6 +197,31 @@ impl From<LeaseError> for Problem {
             ),
             LeaseError::Store(error) => error.into(),
         }
+    }
+}
+
+/// Somebody else works on it. `wait` says how to wait for so long, and completes a hint.
+pub(crate) fn held(scope: &Scope, held: &Held, wait: &dyn Fn(&str) -> String) -> Problem {
+    let since = system::readable(held.since);
+    let (owner, purpose) = (&held.owner, &held.owner.purpose);
+    if !system::is_gone(owner) {
+        let title = format!("{scope} is being worked on by {owner} ({purpose}), since {since}");
+        return Problem::new(Reason::Locked, title)
+            .hint(format!("{}; `runtime status` shows what it does", wait("10m")))
+            .hint("`runtime unlock --reason …` takes the lease away, where that process is gone for good");
+    }
+    let title =
+        format!("{scope} is held by {owner} ({purpose}), since {since}, whose process is gone");
+    let problem = Problem::new(Reason::Locked, title);
+    match &owner.deployment {
+        Some(deployment) => problem
+            .hint(display::both_ways(deployment))
+            .hint("each waits until its lease ran out"),
+        None => problem.hint(format!(
+            "its lease runs out in {}; {}",
+            display::duration(held.until.since_ms(system::now())),
+            wait("1m")
+        )),
     }
 }
 

@@ -25,6 +25,7 @@ pub mod record;
 pub mod sink;
 pub mod sshd;
 pub mod tools;
+pub mod tree;
 pub mod wait;
 pub mod wire;
 pub mod world;

@@ -89,6 +89,7 @@ impl CallState {
             about: &self.about,
             application: &self.context.application,
             environment: &self.context.environment,
+            any_call: false,
         }
     }
 

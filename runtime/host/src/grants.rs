@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt};
 
 use engine::{Code, Failure};
 use machines::{Endpoint, Place};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::plugin::Request;
 use pattern::Pattern;
@@ -104,18 +104,14 @@ impl Grants {
             if plugin.bundled() {
                 granted.extend(scopes.iter().cloned());
             } else if is_operators(request) {
-                // A default is what the plugin's author wrote, not the operator.
-                let written = Names {
-                    schema: &Value::Null,
-                    ..*names
-                };
-                granted.extend(self::scopes(&request.capability, &request.scope, &written));
+                let names = names.without_defaults();
+                granted.extend(self::scopes(&request.capability, &request.scope, &names));
             }
             asked.extend(scopes);
         }
         for (capability, each) in written {
             for scope in each {
-                granted.extend(scopes_written(capability, scope, names));
+                granted.extend(scopes(capability, scope, &names.without_settings()));
             }
         }
         Self {
@@ -222,31 +218,23 @@ fn scopes(capability: &str, scope: &str, names: &Names<'_>) -> Vec<Scope> {
             .map(Scope::Command)
             .collect();
     }
-    let revealed = Names {
-        settings: names.revealed,
-        ..*names
-    };
-    let texts = if capability == "http" {
-        revealed.texts(scope)
-    } else {
-        names.texts(scope)
-    };
-    texts
+    texts(capability, scope, names)
         .into_iter()
         .filter_map(|text| scope_of(capability, &text))
         .collect()
 }
 
-/// What the operator wrote under `grants`, where templates may stand, but no settings.
-fn scopes_written(capability: &str, scope: &str, names: &Names<'_>) -> Vec<Scope> {
-    let nothing = Value::Null;
-    let names = Names {
-        settings: &nothing,
-        revealed: &nothing,
-        schema: &nothing,
+/// The texts that a scope of anything but `commands` stands for.
+fn texts(capability: &str, scope: &str, names: &Names<'_>) -> Vec<Pattern> {
+    let revealed = Names {
+        settings: names.revealed,
         ..*names
     };
-    scopes(capability, scope, &names)
+    if capability == "http" {
+        revealed.texts(scope)
+    } else {
+        names.texts(scope)
+    }
 }
 
 fn scope_of(capability: &str, text: &Pattern) -> Option<Scope> {

@@ -145,10 +145,7 @@ impl Worker {
     /// stand as placeholders.
     pub fn granted(&self, application: &str, environment: &str) -> Vec<Granted> {
         let settings = secret::with_placeholders(&self.assignment.settings);
-        let about = About {
-            targets: vec![any_target()],
-            release: None,
-        };
+        let about = About::default();
         let names = Names {
             settings: &settings,
             revealed: &settings,
@@ -156,6 +153,7 @@ impl Worker {
             about: &about,
             application,
             environment,
+            any_call: true,
         };
         Granted::of(&self.plugin, &self.assignment.grants, &names)
     }
@@ -230,16 +228,5 @@ impl Worker {
 }
 
 /// Whatever target a call is about.
-fn any_target() -> Target {
-    let any = "*";
-    Target {
-        name: any.into(),
-        address: Some(format!("{any}:{any}")),
-        group: any.into(),
-        labels: Vec::new(),
-        details: Value::Null,
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ const TEMPLATE: &str = include_str!("init.toml");
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// Where to write it
-    #[arg(default_value = "runtime.toml")]
+    #[arg(default_value = super::CONFIGURATION)]
     path: PathBuf,
 }
 

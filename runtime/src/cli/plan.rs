@@ -10,7 +10,7 @@ use crate::{
     cli::{Format, Printing, rollout::Rollout},
     past::Past,
     plan::{self, Wanted},
-    report::{Problem, Reason},
+    report::{self, Problem, Reason},
     site::Site,
     system,
     terminal::Terminal,
@@ -74,11 +74,8 @@ async fn unobstructed(site: &Site) -> Result<(), Problem> {
     let scope = site.scope();
     let held = site.store.holder(&scope).await?;
     if let Some(held) = held.filter(|held| held.is_live(system::now())) {
-        return Err(LeaseError::Held {
-            scope,
-            held: Box::new(held),
-        }
-        .into());
+        let later = |_: &str| "plan again when it is done".to_owned();
+        return Err(report::held(&scope, &held, &later));
     }
     let past = Past::of(site).await?;
     let cut_off = past.iter().find(|open| open.state == State::CutOff);

@@ -460,6 +460,17 @@ fn phrase(
     Some(format!("{undo}{text}"))
 }
 
+/// Who wanted something, in a word.
+pub(crate) fn origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Strategy => "strategy",
+        Origin::Step => "step",
+        Origin::Host => "host",
+        Origin::Undo(_) => "undo",
+        Origin::Turn(_) => "turn",
+    }
+}
+
 /// Group by group, what part of the traffic each gets.
 pub(crate) fn shares(traffic: &Traffic) -> String {
     if traffic.shares.is_empty() {

@@ -1,6 +1,6 @@
 //! Whether targets are well: proving a release, and keeping an eye on it while something waits.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use engine::{Call, Code, Failure, Name, Release, Report, Target};
 use futures::future;
@@ -25,6 +25,22 @@ pub(crate) struct Check {
     pub(crate) failures: u32,
     /// Failures count only after this.
     pub(crate) start_period: Duration,
+}
+
+/// Why a check did not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unproved {
+    /// The target is not well: what was seen.
+    Ill(String),
+    /// The check could not be made, so that nobody knows.
+    Unseen(String),
+}
+
+impl fmt::Display for Unproved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Ill(what) | Self::Unseen(what)) = self;
+        f.write_str(what)
+    }
 }
 
 impl Live {
@@ -119,7 +135,7 @@ impl Check {
                 }
                 Err(what) => {
                     well = 0;
-                    seen = what;
+                    seen = what.to_string();
                     if Instant::now() >= grace {
                         ill += 1;
                         if ill >= self.failures {
@@ -151,7 +167,7 @@ impl Check {
                 Err(what) => {
                     ill += 1;
                     if ill >= self.failures {
-                        return (target.name.clone(), self.gave_up(&what));
+                        return (target.name.clone(), self.gave_up(&what.to_string()));
                     }
                 }
             }
@@ -159,26 +175,28 @@ impl Check {
         }
     }
 
-    /// Makes the check once. An error says what was seen.
+    /// Makes the check once.
     pub(crate) async fn once(
         &self,
         subject: &Subject,
         target: &Target,
         release: &Release,
         call: &Call,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unproved> {
         let Some(worker) = self.workers.get(&target.name) else {
-            return Err("there is nobody to check it".to_owned());
+            let text = "there is nobody to check it".to_owned();
+            return Err(Unproved::Unseen(text));
         };
         let part = format!("check/{}", target.name);
         let context = subject.call(call, &part, self.timeout);
         match worker.check(target, release, &context).await {
             Ok(report) if report.status == HealthStatus::Healthy => Ok(()),
             Ok(report) if report.status == HealthStatus::Degraded => {
-                Err(format!("degraded: {}", report.message))
+                let text = format!("degraded: {}", report.message);
+                Err(Unproved::Ill(text))
             }
-            Ok(report) => Err(report.message),
-            Err(failure) => Err(failure.message),
+            Ok(report) => Err(Unproved::Ill(report.message)),
+            Err(failure) => Err(Unproved::Unseen(failure.message)),
         }
     }
 

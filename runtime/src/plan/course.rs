@@ -7,8 +7,8 @@ use std::{
 };
 
 use engine::{
-    Brief, Effect, Event, Failure, Fleet, Intent, Name, Observer, Operation, Origin, Outcome,
-    Timestamp, Traffic, Verdict, World,
+    Brief, Effect, Event, Failure, Fleet, Intent, Name, Observer, Operation, Outcome, Timestamp,
+    Traffic, Verdict, World,
 };
 use rehearsal::Run;
 use serde::{Deserialize, Serialize};
@@ -51,13 +51,13 @@ pub(crate) struct Stage {
     /// From the beginning of the deployment.
     pub(crate) at_ms: u64,
     pub(crate) took_ms: u64,
-    pub(crate) operations: Vec<Planned>,
+    pub(crate) operations: Vec<PlannedCall>,
 }
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) struct Planned {
+pub(crate) struct PlannedCall {
     /// Its place in the record, from 1.
     pub(crate) number: u64,
     /// Who wants it: `strategy`, `step`, `host`, `undo` or `turn`.
@@ -77,16 +77,16 @@ pub(crate) struct Planned {
     /// The operator's step that runs, by name.
     pub(crate) step: Option<String>,
     /// Groups whose share changes.
-    pub(crate) groups: Vec<Change>,
+    pub(crate) groups: Vec<Shift>,
     /// Targets whose part of the traffic changes.
-    pub(crate) traffic: Vec<Change>,
+    pub(crate) traffic: Vec<Shift>,
     /// Why it fails.
     pub(crate) failure: Option<Failure>,
 }
 
 /// What part of the traffic somebody gets, in percent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Change {
+pub(crate) struct Shift {
     pub(crate) name: Name,
     pub(crate) from: f64,
     pub(crate) to: f64,
@@ -94,7 +94,7 @@ pub(crate) struct Change {
 
 impl Course {
     /// Every operation, in its order.
-    pub(crate) fn operations(&self) -> impl Iterator<Item = &Planned> {
+    pub(crate) fn operations(&self) -> impl Iterator<Item = &PlannedCall> {
         self.stages.iter().flat_map(|stage| &stage.operations)
     }
 
@@ -205,9 +205,9 @@ impl Listener {
             Some(Effect::Step { step, .. } | Effect::UndoStep { step, .. }) => steps.get(*step),
             _ => None,
         };
-        let planned = Planned {
+        let planned = PlannedCall {
             number: intent.sequence,
-            by: by(intent.origin).to_owned(),
+            by: display::origin(intent.origin).to_owned(),
             what: display::describe(intent, steps),
             at_ms,
             took_ms,
@@ -226,7 +226,7 @@ impl Listener {
     }
 
     /// What a change of the traffic means for groups and targets.
-    fn changes(&self, heard: &mut Heard, traffic: &Traffic) -> (Vec<Change>, Vec<Change>) {
+    fn changes(&self, heard: &mut Heard, traffic: &Traffic) -> (Vec<Shift>, Vec<Shift>) {
         let percents = traffic.percents(&self.brief.targets);
         let group = |name: &Name| traffic.share(name.as_str());
         let groups = heard.groups.keys().map(|name| (name.clone(), group(name)));
@@ -263,26 +263,16 @@ impl Stage {
     }
 }
 
-fn differing(before: &BTreeMap<Name, f64>, after: &BTreeMap<Name, f64>) -> Vec<Change> {
-    let change = |(name, to): (&Name, &f64)| {
+fn differing(before: &BTreeMap<Name, f64>, after: &BTreeMap<Name, f64>) -> Vec<Shift> {
+    let shift = |(name, to): (&Name, &f64)| {
         let from = before.get(name).copied().unwrap_or(0.0);
-        ((from - to).abs() > SAME_PERCENT).then(|| Change {
+        ((from - to).abs() > SAME_PERCENT).then(|| Shift {
             name: name.clone(),
             from,
             to: *to,
         })
     };
-    after.iter().filter_map(change).collect()
-}
-
-fn by(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Strategy => "strategy",
-        Origin::Step => "step",
-        Origin::Host => "host",
-        Origin::Undo(_) => "undo",
-        Origin::Turn(_) => "turn",
-    }
+    after.iter().filter_map(shift).collect()
 }
 
 /// An effect without points in time: they are the model's.

@@ -1,11 +1,10 @@
-//! What stands in the real world: found by looks that can change nothing, and held against what a
+//! What stands in the real world: found by looks that only read, and held against what a
 //! deployment finds when it begins.
 
 use std::collections::BTreeMap;
 
 use engine::{
-    Admission, BalancerTraits, Brief, Call, Failure, MemberState, Name, Reading, TargetState,
-    World, tolerance,
+    Admission, Brief, Call, Failure, MemberState, Name, Reading, TargetState, World, tolerance,
 };
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,7 @@ use store::{Deployment, State};
 use crate::{
     assemble::System,
     display,
-    live::{self, Subject},
+    live::{self, Subject, Unproved},
     past::Past,
     report::{Problem, Reason},
     site::Site,
@@ -54,7 +53,7 @@ pub(crate) struct FoundTarget {
     pub(crate) admission: Option<Admission>,
     /// Whether every health check passed, once; none where nothing runs, or nobody could look.
     pub(crate) healthy: Option<bool>,
-    /// What the health checks saw that did not pass, or why nobody could look.
+    /// What a health check saw that did not pass, or why one could not be made.
     pub(crate) says: Option<String>,
     /// Why it could not be asked.
     pub(crate) unreachable: Option<String>,
@@ -116,7 +115,7 @@ impl Found {
     fn new(
         brief: &Brief,
         world: &World,
-        mut health: BTreeMap<Name, Result<(), String>>,
+        mut health: BTreeMap<Name, Result<(), Unproved>>,
         last: Option<Last>,
     ) -> Self {
         let reading = world.reading.as_ref();
@@ -133,8 +132,12 @@ impl Found {
                 installed: state.is_some_and(|state| lies(state, &brief.release.id)),
                 percent: member.map(|(percent, _)| percent),
                 admission: member.map(|(_, admission)| admission),
-                healthy: seen.as_ref().map(Result::is_ok),
-                says: seen.and_then(Result::err),
+                healthy: match &seen {
+                    Some(Ok(())) => Some(true),
+                    Some(Err(Unproved::Ill(_))) => Some(false),
+                    Some(Err(Unproved::Unseen(_))) | None => None,
+                },
+                says: seen.and_then(Result::err).map(|why| why.to_string()),
                 unreachable: world
                     .unreachable
                     .get(&target.name)
@@ -197,6 +200,11 @@ impl Found {
 }
 
 impl FoundTarget {
+    /// Whether something runs there of which nobody could tell whether it is well.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.healthy.is_none() && self.says.is_some()
+    }
+
     fn differs(&self, now: &Self, near: f64) -> Vec<String> {
         let name = &self.name;
         match (&self.unreachable, &now.unreachable) {
@@ -283,7 +291,7 @@ async fn health(
     system: &System,
     subject: &Subject,
     world: &World,
-) -> BTreeMap<Name, Result<(), String>> {
+) -> BTreeMap<Name, Result<(), Unproved>> {
     let call = Call {
         sequence: 0,
         attempt: 1,
@@ -303,13 +311,23 @@ async fn health(
                     (subject.targets.get(name), subject.releases.get(active))
                 else {
                     let says = format!("nothing is known of release {active}, which runs there");
-                    return (name.clone(), Err(says));
+                    return (name.clone(), Err(Unproved::Unseen(says)));
                 };
                 let mut seen = Ok(());
                 for check in system.checks() {
+                    let of = &check.name;
                     let once = check.once(subject, target, release, call).await;
-                    seen =
-                        seen.and(once.map_err(|saw| format!("check `{}` saw: {saw}", check.name)));
+                    seen = match (seen, once) {
+                        // That it is not well counts more than that somebody cannot tell.
+                        (Ok(()) | Err(Unproved::Unseen(_)), Err(Unproved::Ill(saw))) => {
+                            Err(Unproved::Ill(format!("check `{of}` saw: {saw}")))
+                        }
+                        (Ok(()), Err(Unproved::Unseen(why))) => {
+                            let text = format!("check `{of}` could not be made: {why}");
+                            Err(Unproved::Unseen(text))
+                        }
+                        (seen, _) => seen,
+                    };
                 }
                 (name.clone(), seen)
             }
@@ -323,9 +341,4 @@ async fn health(
 fn unread(failure: Failure) -> Problem {
     let title = "the load balancer does not say what it does: a deployment would be refused";
     Problem::new(Reason::Refused, title).cause(failure)
-}
-
-/// Whether a load balancer has no way to tell how many requests are under way.
-pub(super) fn waits_whole_drains(traits: Option<&BalancerTraits>) -> bool {
-    traits.is_some_and(|traits| traits.has("drains") && !traits.has("counts-active"))
 }

@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::{
     Arguments, Planned, PlannedPlugin,
-    change::{self, Change},
+    difference::{self, Difference},
+    each_once,
 };
 use crate::{
     catalogue,
@@ -108,7 +109,7 @@ pub(crate) fn differences_of(
     differences.extend(of_arguments(&plan.arguments, arguments));
     let canonical = site.configuration.canonical();
     if plan.configuration.digest != catalogue::digest(canonical.to_string().as_bytes()) {
-        let changes = change::between(&plan.configuration.contents, &canonical);
+        let changes = difference::between(&plan.configuration.contents, &canonical);
         differences.extend(changes.iter().map(ToString::to_string));
         if changes.is_empty() {
             differences.push("the configuration lists the same in another order".to_owned());
@@ -135,11 +136,12 @@ pub(crate) fn differences_of(
 
 fn refused(planned: &Planned, differences: impl IntoIterator<Item = String>) -> Problem {
     let path = planned.path.display();
+    let config = planned.plan.configuration.option();
     let title = format!("nothing was deployed: it is no longer what was planned in {path}");
     let problem = Problem::new(Reason::Refused, title);
     let told = |problem: Problem, each: String| problem.cause(format!("- {each}"));
     differences.into_iter().fold(problem, told).hint(format!(
-        "`runtime plan --out {path}` plans it anew; look at it before you deploy it"
+        "`runtime plan{config} --out {path}` plans it anew; look at it before you deploy it"
     ))
 }
 
@@ -159,26 +161,21 @@ fn of_arguments(then: &Arguments, now: &Arguments) -> Vec<String> {
     differing
         .map(|(name, then, now)| {
             let some = |value: serde_json::Value| Some(value).filter(|value| !value.is_null());
-            Change::new(format!("`{name}`"), some(then), some(now)).to_string()
+            Difference::new(format!("`{name}`"), some(then), some(now)).to_string()
         })
         .collect()
 }
 
 fn of_plugins(then: &[PlannedPlugin], now: &[PlannedPlugin]) -> Vec<String> {
-    let mut differences: Vec<String> = Vec::new();
-    for was in then {
+    let differences = then.iter().filter_map(|was| {
         let mut same = now.iter();
-        let is = same.find(|is| (&is.kind, &is.name) == (&was.kind, &was.name));
-        let Some(is) = is.filter(|is| is.digest != was.digest) else {
-            continue;
-        };
-        let text = format!(
-            "{} `{}` had the digest {}, and has now {}",
-            was.kind, was.name, was.digest, is.digest
-        );
-        if !differences.contains(&text) {
-            differences.push(text);
-        }
-    }
-    differences
+        let is = same.find(|is| (&is.kind, &is.name) == (&was.kind, &was.name))?;
+        (is.digest != was.digest).then(|| {
+            format!(
+                "{} `{}` had the digest {}, and has now {}",
+                was.kind, was.name, was.digest, is.digest
+            )
+        })
+    });
+    each_once(differences)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     PlannedPlugin,
-    change::{self, Change},
+    difference::{self, Difference},
     found::{Last, last},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct Since {
     pub(crate) deployment: Last,
     /// The release, the configuration in its own words, and the plugins' digests.
-    pub(crate) changes: Vec<Change>,
+    pub(crate) changes: Vec<Difference>,
 }
 
 impl Since {
@@ -40,14 +40,17 @@ impl Since {
         let (was, is) = (&pinned.brief.release, &brief.release);
         if was.id != is.id {
             let (was, is) = (json!(was.id), json!(is.id));
-            changes.push(Change::new("release", Some(was), Some(is)));
+            changes.push(Difference::new("release", Some(was), Some(is)));
         }
         let before: Value =
             serde_json::from_slice(&pinned.configuration.bytes).map_err(|error| {
                 let title = "the configuration of the last deployment cannot be read";
                 Problem::new(Reason::Refused, title).cause(error)
             })?;
-        changes.extend(change::between(&before, &site.configuration.canonical()));
+        changes.extend(difference::between(
+            &before,
+            &site.configuration.canonical(),
+        ));
         let then = pinned
             .plugins
             .iter()
@@ -61,7 +64,11 @@ impl Since {
             let same = now.iter().find(|now| (now.0, now.1) == (kind, name));
             if let Some((_, _, other)) = same.filter(|now| now.2 != digest) {
                 let what = format!("the digest of {kind} `{name}`");
-                changes.push(Change::new(what, Some(json!(digest)), Some(json!(other))));
+                changes.push(Difference::new(
+                    what,
+                    Some(json!(digest)),
+                    Some(json!(other)),
+                ));
             }
         }
         Ok(Some(Self {

@@ -11,7 +11,7 @@ use engine::Release;
 use self::page::{BOLD, Page, wrap};
 use super::{
     Plan, PlannedPlugin,
-    course::{Change, Planned, Stage},
+    course::{PlannedCall, Shift, Stage},
     found::FoundTarget,
 };
 use crate::{display, exit, terminal::Terminal};
@@ -19,7 +19,7 @@ use crate::{display, exit, terminal::Terminal};
 /// Targets that are told one by one; of a larger fleet, the groups are.
 const TARGETS_TOLD: usize = 24;
 /// Changes of traffic that are told of one operation.
-const CHANGES_TOLD: usize = 6;
+const SHIFTS_TOLD: usize = 6;
 /// Hexadecimal digits of a digest that are told.
 const DIGITS: usize = 12;
 /// Where operations begin: behind the time.
@@ -106,7 +106,12 @@ impl Page<'_> {
             let well = members.iter().filter(|it| it.healthy == Some(true)).count();
             let count = display::count(members.len(), "target");
             let traffic = display::percentage(share);
-            let text = format!("{name}: {count}, {traffic} of the traffic, {well} of them well");
+            let mut text =
+                format!("{name}: {count}, {traffic} of the traffic, {well} of them well");
+            let unknown = members.iter().filter(|it| it.is_unknown()).count();
+            if unknown > 0 {
+                text = format!("{text}, of {unknown} it is not known");
+            }
             self.wrapped("  ", 4, &text);
         }
     }
@@ -147,8 +152,8 @@ impl Page<'_> {
         let at = display::duration(stage.at_ms);
         let took = display::duration(stage.took_ms);
         self.line(&format!("{at:>8}  {BOLD}{name}{BOLD:#} ({took})"));
-        let shown = |operation: &&Planned| operation.effect.is_some();
-        let operations: Vec<&Planned> = stage.operations.iter().filter(shown).collect();
+        let shown = |operation: &&PlannedCall| operation.effect.is_some();
+        let operations: Vec<&PlannedCall> = stage.operations.iter().filter(shown).collect();
         for (place, operation) in operations.iter().enumerate() {
             let last = place + 1 == operations.len();
             self.operation(
@@ -162,7 +167,7 @@ impl Page<'_> {
         }
     }
 
-    fn operation(&self, operation: &Planned, [branch, trunk]: [&str; 2]) {
+    fn operation(&self, operation: &PlannedCall, [branch, trunk]: [&str; 2]) {
         let at = display::duration(operation.at_ms);
         let took = display::duration(operation.took_ms);
         let mark = match operation.step {
@@ -253,9 +258,10 @@ impl Page<'_> {
         self.wrapped(&format!("{style}{mark}{style:#} "), 2, &text);
         match out {
             Some(path) => {
-                let path = path.display();
-                let text =
-                    format!("Nothing was changed. `runtime deploy --plan {path}` does just this.");
+                let (path, config) = (path.display(), plan.configuration.option());
+                let text = format!(
+                    "Nothing was changed. `runtime deploy{config} --plan {path}` does just this."
+                );
                 self.wrapped("  ", 2, &text);
             }
             None => self.line("  Nothing was changed."),
@@ -264,17 +270,17 @@ impl Page<'_> {
 }
 
 /// `canary 0 % → 10 %, stable 100 % → 90 %`.
-fn shares(changes: &[Change]) -> String {
-    let told = |change: &Change| {
+fn shares(shifts: &[Shift]) -> String {
+    let told = |shift: &Shift| {
         let (from, to) = (
-            display::percentage(change.from),
-            display::percentage(change.to),
+            display::percentage(shift.from),
+            display::percentage(shift.to),
         );
-        format!("{} {from} → {to}", change.name)
+        format!("{} {from} → {to}", shift.name)
     };
-    let mut all: Vec<String> = changes.iter().take(CHANGES_TOLD).map(told).collect();
-    if changes.len() > CHANGES_TOLD {
-        all.push(format!("and {} more", changes.len() - CHANGES_TOLD));
+    let mut all: Vec<String> = shifts.iter().take(SHIFTS_TOLD).map(told).collect();
+    if shifts.len() > SHIFTS_TOLD {
+        all.push(format!("and {} more", shifts.len() - SHIFTS_TOLD));
     }
     all.join(", ")
 }
@@ -284,6 +290,7 @@ fn row(target: &FoundTarget) -> [String; 5] {
         (_, Some(_)) => "cannot be reached",
         (Some(true), _) => "well",
         (Some(false), _) => "not well",
+        (None, None) if target.is_unknown() => "not known",
         (None, None) => "-",
     };
     let release = match (&target.release, &target.unreachable) {

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Brief, Effect, Name, Point, Traffic, World};
+use engine::{BalancerTraits, Brief, Effect, Name, Point, Traffic, World};
 use store::State;
 
-use super::{
-    course::Course,
-    found::{Found, waits_whole_drains},
-};
+use super::{course::Course, each_once, found::Found};
 use crate::{display, past::Past, report::Problem, site::Site};
 
 /// So much more traffic than capacity, as a factor, is told.
@@ -87,12 +84,16 @@ fn standing(found: &Found, world: &World) -> Vec<String> {
         let name = &target.name;
         if let Some(why) = &target.unreachable {
             warnings.push(format!("{name} cannot be reached: {why}"));
-        } else if let (Some(false), Some(says)) = (target.healthy, &target.says) {
+        } else if let Some(says) = &target.says {
             let release = target
                 .release
                 .as_ref()
                 .map_or("what runs there", Name::as_str);
-            warnings.push(format!("{name} is not well now, with {release}: {says}"));
+            let how = match target.healthy {
+                Some(_) => "is not well now",
+                None => "is perhaps not well now",
+            };
+            warnings.push(format!("{name} {how}, with {release}: {says}"));
         }
     }
     if !found.strangers.is_empty() {
@@ -182,6 +183,11 @@ fn loaded(brief: &Brief, traffic: &Traffic) -> Vec<(Name, f64, usize, f64)> {
     over.collect()
 }
 
+/// Whether a load balancer has no way to tell how many requests are under way.
+fn waits_whole_drains(traits: Option<&BalancerTraits>) -> bool {
+    traits.is_some_and(|traits| traits.has("drains") && !traits.has("counts-active"))
+}
+
 /// Steps after which nothing is taken back by itself.
 fn irreversible(brief: &Brief, course: &Course) -> Vec<String> {
     let runs = |name: &str| {
@@ -206,15 +212,11 @@ fn irreversible(brief: &Brief, course: &Course) -> Vec<String> {
 fn refused(site: &Site) -> Vec<String> {
     let entries = site.heard.as_ref().map(|heard| heard.entries());
     let entries = entries.into_iter().flatten();
-    let mut told: Vec<String> = Vec::new();
-    for entry in entries.filter(|entry| entry.ended.starts_with("denied:")) {
-        let text = format!(
+    let refused = entries.filter(|entry| entry.ended.starts_with("denied:"));
+    each_once(refused.map(|entry| {
+        format!(
             "{} asked for {} {} `{}` only to look, which was refused",
             entry.plugin, entry.capability, entry.action, entry.subject
-        );
-        if !told.contains(&text) {
-            told.push(text);
-        }
-    }
-    told
+        )
+    }))
 }

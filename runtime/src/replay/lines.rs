@@ -133,11 +133,8 @@ impl Lines<'_> {
 /// Who wanted it.
 pub(crate) fn by(intent: &Intent) -> String {
     match intent.origin {
-        Origin::Strategy => "strategy".to_owned(),
-        Origin::Step => "step".to_owned(),
         Origin::Undo(of) => format!("undo of {of}"),
-        Origin::Turn(_) => "turn".to_owned(),
-        Origin::Host => "host".to_owned(),
+        origin => display::origin(origin).to_owned(),
     }
 }
 

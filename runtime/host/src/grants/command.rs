@@ -45,7 +45,23 @@ impl CommandScope {
     pub(crate) fn covers(&self, program: &str, arguments: &[String]) -> bool {
         let mut given: Vec<&str> = vec![program];
         given.extend(arguments.iter().map(String::as_str));
-        go(&self.0, &given)
+        go(&self.0, &given, &|pattern, word| {
+            pattern.matches(word, false)
+        })
+    }
+
+    /// What both allow; where neither is within the other, this.
+    pub(super) fn shared(&self, other: &Self) -> Option<Self> {
+        let covers = |one: &Self, other: &Self| {
+            go(&one.0, &other.0, &|pattern, word| match word {
+                Word::One(word) => pattern.covers(word),
+                Word::Any => false,
+            })
+        };
+        if covers(self, other) {
+            return Some(other.clone());
+        }
+        (covers(other, self) || meets(&self.0, &other.0)).then(|| self.clone())
     }
 }
 
@@ -64,14 +80,30 @@ impl std::fmt::Display for CommandScope {
     }
 }
 
-fn go(words: &[Word], given: &[&str]) -> bool {
+fn go<T>(words: &[Word], given: &[T], fits: &impl Fn(&Pattern, &T) -> bool) -> bool {
     match (words, given) {
         ([], []) => true,
         ([Word::Any], _) => true,
-        ([Word::Any, rest @ ..], _) => (0..=given.len()).any(|skip| go(rest, &given[skip..])),
+        ([Word::Any, rest @ ..], _) => (0..=given.len()).any(|skip| go(rest, &given[skip..], fits)),
         ([Word::One(pattern), rest @ ..], [argument, left @ ..]) => {
-            pattern.matches(argument, false) && go(rest, left)
+            fits(pattern, argument) && go(rest, left, fits)
         }
+        _ => false,
+    }
+}
+
+/// Whether there may be a command that both stand for.
+fn meets(one: &[Word], other: &[Word]) -> bool {
+    match (one, other) {
+        ([], []) => true,
+        ([Word::Any, rest @ ..], _) => {
+            meets(rest, other)
+                || other
+                    .split_first()
+                    .is_some_and(|(_, left)| meets(one, left))
+        }
+        (_, [Word::Any, ..]) => meets(other, one),
+        ([Word::One(a), rest @ ..], [Word::One(b), left @ ..]) => a.meets(b) && meets(rest, left),
         _ => false,
     }
 }

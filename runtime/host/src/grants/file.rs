@@ -1,6 +1,6 @@
 //! Files and directories that were granted, and the root below which a path must stay.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use machines::Place;
 
@@ -89,5 +89,44 @@ impl FileScope {
                 .zip(&path.components)
                 .all(|(pattern, component)| pattern.matches(component, true));
         fits.then_some(length)
+    }
+
+    /// What both allow.
+    pub(super) fn shared(&self, other: &Self) -> Option<Self> {
+        let pairs = || self.components.iter().zip(&other.components);
+        if self.absolute != other.absolute || !pairs().all(|(one, other)| one.meets(other)) {
+            return None;
+        }
+        let narrower = |(one, other): (&Pattern, &Pattern)| match one.covers(other) {
+            true => other.clone(),
+            false => one.clone(),
+        };
+        let longer = match self.components.len() > other.components.len() {
+            true => self,
+            false => other,
+        };
+        let mut components: Vec<Pattern> = pairs().map(narrower).collect();
+        components.extend_from_slice(&longer.components[components.len()..]);
+        Some(Self {
+            write: self.write && other.write,
+            absolute: self.absolute,
+            components,
+        })
+    }
+}
+
+impl fmt::Display for FileScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.write { "write:" } else { "read:" })?;
+        if self.absolute && self.components.is_empty() {
+            return f.write_str("/");
+        }
+        for (place, component) in self.components.iter().enumerate() {
+            if self.absolute || place > 0 {
+                f.write_str("/")?;
+            }
+            write!(f, "{component}")?;
+        }
+        Ok(())
     }
 }

@@ -177,6 +177,23 @@ impl OriginScope {
             .map(|destination| Self::Exactly(destination.origin))
     }
 
+    /// What both allow: of two of them one is within the other, or they have nothing in common.
+    pub(super) fn shared(&self, other: &Self) -> Option<Self> {
+        let within = |one: &Self, other: &Self| match one {
+            Self::Exactly(origin) => other.covers(origin),
+            Self::Below(name) => match other {
+                Self::Any => true,
+                Self::Below(parent) => name == parent || is_below(name, parent),
+                Self::Exactly(_) => false,
+            },
+            Self::Any => *other == Self::Any,
+        };
+        if within(self, other) {
+            return Some(self.clone());
+        }
+        within(other, self).then(|| other.clone())
+    }
+
     pub(crate) fn covers(&self, origin: &Origin) -> bool {
         match self {
             Self::Exactly(granted) => granted == origin,
@@ -186,13 +203,26 @@ impl OriginScope {
                     secure: true,
                     host: Host::Domain(name),
                     port: 443,
-                } => name
-                    .strip_suffix(parent.as_str())
-                    .is_some_and(|left| left.ends_with('.')),
+                } => is_below(name, parent),
                 _ => false,
             },
         }
     }
+}
+
+impl fmt::Display for OriginScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Exactly(origin) => write!(f, "{origin}"),
+            Self::Below(parent) => write!(f, "https://*.{parent}"),
+        }
+    }
+}
+
+fn is_below(name: &str, parent: &str) -> bool {
+    name.strip_suffix(parent)
+        .is_some_and(|left| left.ends_with('.'))
 }
 
 /// Whether a host is one that a general grant may mean: addresses inside are granted one by one.

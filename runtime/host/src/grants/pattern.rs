@@ -13,11 +13,26 @@ pub(super) enum Piece {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pattern(Vec<Piece>);
 
+/// A part of a pattern for whoever goes along it.
+#[derive(PartialEq, Eq)]
+enum Unit {
+    This(char),
+    /// Any one character.
+    One,
+    /// Any characters, also none.
+    Any,
+}
+
 impl Pattern {
     pub(super) fn text(text: impl Into<String>) -> Self {
         let mut pattern = Self::default();
         pattern.push_text(&text.into());
         pattern
+    }
+
+    /// Anything.
+    pub(super) fn gap() -> Self {
+        Self(vec![Piece::Gap])
     }
 
     pub(super) fn push_text(&mut self, text: &str) {
@@ -72,6 +87,43 @@ impl Pattern {
             }
         }
         go(&self.0, text, one_component)
+    }
+
+    /// Whether all that the other stands for is what this one stands for.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        // What stands in no text can only be met by a gap.
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Gap => '\0'.to_string(),
+        };
+        let other: String = other.0.iter().map(piece).collect();
+        self.matches(&other, true)
+    }
+
+    /// Whether there may be a text that both stand for.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        fn go(one: &[Unit], other: &[Unit]) -> bool {
+            match (one, other) {
+                ([], []) => true,
+                ([Unit::Any, rest @ ..], _) => {
+                    go(rest, other) || other.split_first().is_some_and(|(_, left)| go(one, left))
+                }
+                (_, [Unit::Any, ..]) => go(other, one),
+                ([a, rest @ ..], [b, left @ ..]) => {
+                    (a == b || *a == Unit::One || *b == Unit::One) && go(rest, left)
+                }
+                _ => false,
+            }
+        }
+        go(&self.units(), &other.units())
+    }
+
+    fn units(&self) -> Vec<Unit> {
+        let units = self.0.iter().flat_map(|piece| match piece {
+            Piece::Text(text) => text.chars().map(Unit::This).collect(),
+            Piece::Gap => vec![Unit::One, Unit::Any],
+        });
+        units.collect()
     }
 
     /// Whether it begins with `write:` in place of `read:`, and what stands after.
@@ -161,6 +213,27 @@ mod tests {
                 expected,
                 "{text} {sample}"
             );
+        }
+    }
+
+    #[test]
+    fn patterns_cover_and_meet_each_other() {
+        for (one, other, covers, meets) in [
+            ("abc", "abc", true, true),
+            ("a*", "abc", true, true),
+            ("abc", "a*", false, true),
+            ("a*", "a*c", true, true),
+            ("a*c", "a*", false, true),
+            ("a*", "*b", false, true),
+            ("a*", "b*", false, false),
+            ("*", "a/b", false, true),
+            ("*b", "a", false, false),
+            ("a*", "a", false, false),
+        ] {
+            let (one, other) = (pattern(one), pattern(other));
+            assert_eq!(one.covers(&other), covers, "{one} {other}");
+            assert_eq!(one.meets(&other), meets, "{one} {other}");
+            assert_eq!(other.meets(&one), meets, "{other} {one}");
         }
     }
 }

@@ -26,6 +26,9 @@ pub(crate) struct Names<'a> {
     pub(crate) application: &'a str,
     /// The environment.
     pub(crate) environment: &'a str,
+    /// Whether it is about any call there could be, and none in particular: what only a call can
+    /// tell is a gap then, where else it is nothing.
+    pub(crate) any_call: bool,
 }
 
 /// A scope split at its names.
@@ -78,6 +81,25 @@ fn name_at(text: &str) -> Option<&str> {
 }
 
 impl Names<'_> {
+    /// The same for what the operator's settings grant: a default is what the plugin's author
+    /// wrote.
+    pub(super) fn without_defaults(&self) -> Self {
+        Self {
+            schema: &Value::Null,
+            ..*self
+        }
+    }
+
+    /// The same for what the operator wrote under `grants`, where templates may stand, but no
+    /// settings.
+    pub(super) fn without_settings(&self) -> Self {
+        Self {
+            settings: &Value::Null,
+            revealed: &Value::Null,
+            ..self.without_defaults()
+        }
+    }
+
     /// The texts that a scope stands for; empty where it asks for nothing.
     pub(super) fn texts(&self, scope: &str) -> Vec<Pattern> {
         let mut texts = vec![Pattern::default()];
@@ -122,8 +144,12 @@ impl Names<'_> {
         if let Some(value) = setting(self.settings, name).or_else(|| default(self.schema, name)) {
             return self.offered(value);
         }
-        let texts = self.known(name)?;
-        Some(Offer::Texts(texts.into_iter().map(Pattern::text).collect()))
+        let texts = match self.known(name) {
+            Some(texts) => texts.into_iter().map(Pattern::text).collect(),
+            None if self.any_call && is_known(name) => vec![Pattern::gap()],
+            None => return None,
+        };
+        Some(Offer::Texts(texts))
     }
 
     fn offered(&self, value: &Value) -> Option<Offer> {

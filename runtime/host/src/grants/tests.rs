@@ -1,5 +1,7 @@
 //! Tables of what is granted and what is not; each trick once.
 
+mod granted;
+
 use engine::{Name, Release, Target};
 use serde_json::{Value, json};
 
@@ -76,11 +78,27 @@ impl Case {
     }
 
     async fn grants(&self) -> Grants {
+        let (plugin, written) = self.plugin().await;
+        let names = self.names(&plugin);
+        Grants::new(&plugin, &written, &names, self.reading)
+    }
+
+    /// What people are told of it.
+    async fn told(&self) -> Vec<String> {
+        let (plugin, written) = self.plugin().await;
+        let names = Names {
+            any_call: true,
+            ..self.names(&plugin)
+        };
+        let granted = Granted::of(&plugin, &written, &names);
+        granted.into_iter().map(|granted| granted.scope).collect()
+    }
+
+    async fn plugin(&self) -> (crate::Plugin, BTreeMap<String, Vec<String>>) {
         let mut guest = Guest::new(Kind::Step).schema(self.schema);
         for (capability, scope) in &self.requests {
             guest = guest.asking(capability, scope);
         }
-        let plugin = guest.load(self.bundled).await;
         let mut written: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (capability, scope) in &self.written {
             written
@@ -88,15 +106,19 @@ impl Case {
                 .or_default()
                 .push((*scope).into());
         }
-        let names = Names {
+        (guest.load(self.bundled).await, written)
+    }
+
+    fn names<'a>(&'a self, plugin: &'a crate::Plugin) -> Names<'a> {
+        Names {
             settings: &self.settings,
             revealed: &self.settings,
             schema: &plugin.description().settings_schema,
             about: &self.about,
             application: "shop",
             environment: "production",
-        };
-        Grants::new(&plugin, &written, &names, self.reading)
+            any_call: false,
+        }
     }
 
     async fn http(&self, good: &[&str], bad: &[&str]) {
@@ -664,6 +686,7 @@ async fn reading_alone_changes_nothing() {
         about: &about,
         application: "",
         environment: "",
+        any_call: false,
     };
     let grants = Grants::new(&plugin, &BTreeMap::new(), &names, true);
     let http = |method: &str, url: &str| {

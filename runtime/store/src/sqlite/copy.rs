@@ -3,13 +3,18 @@
 
 use std::{ffi::OsString, path::Path};
 
-use rusqlite::{Connection, backup::Backup, config::DbConfig};
+use rusqlite::{
+    Connection,
+    backup::{Backup, StepResult},
+    config::DbConfig,
+};
 
 use super::{failure::translate, open};
 use crate::{error::StoreError, place::Place, schema::MIGRATIONS};
 
-/// Pages that are copied in one step. Whoever writes meanwhile waits for one.
-const PAGES: std::ffi::c_int = 1_000;
+/// All pages in one step, which is one snapshot: whoever writes meanwhile writes to the log, and
+/// what is committed between two steps would begin the copy anew.
+const PAGES: std::ffi::c_int = -1;
 
 /// An empty store.
 pub(super) fn empty(place: &Place) -> Result<Connection, StoreError> {
@@ -20,7 +25,9 @@ pub(super) fn empty(place: &Place) -> Result<Connection, StoreError> {
 /// What the file has now; an empty store where there is none.
 pub(super) fn of(path: &Path, place: &Place) -> Result<Connection, StoreError> {
     let sql = |error: rusqlite::Error| translate(place, &error);
-    if !path.exists() {
+    // What nobody may look into is not what is not there.
+    let there = path.try_exists();
+    if !there.map_err(|error| open::unopened(place, &error))? {
         return empty(place);
     }
     let logged = beside(path, "-wal").exists();
@@ -35,10 +42,14 @@ pub(super) fn of(path: &Path, place: &Place) -> Result<Connection, StoreError> {
     open::check(&file, place, MIGRATIONS.len())?;
     let mut memory = Connection::open_in_memory().map_err(sql)?;
     let backup = Backup::new(&file, &mut memory).map_err(sql)?;
-    backup
-        .run_to_completion(PAGES, std::time::Duration::ZERO, None)
-        .map_err(sql)?;
+    // It waits as long for another process as any statement does.
+    let step = backup.step(PAGES).map_err(sql)?;
     drop(backup);
+    if step != StepResult::Done {
+        return Err(StoreError::Busy {
+            place: place.clone(),
+        });
+    }
     ready(memory, place)
 }
 

@@ -68,7 +68,7 @@ fn create(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn unopened(place: &Place, error: &io::Error) -> StoreError {
+pub(super) fn unopened(place: &Place, error: &io::Error) -> StoreError {
     match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly {
             place: place.clone(),

@@ -1,6 +1,16 @@
 //! Stores that are only looked at: what is there is told, and stays as it is to the byte.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
+    time::Duration,
+};
 
 use postgres_server::Server;
 use store::{Filter, Sqlite, Store, StoreError};
@@ -31,6 +41,53 @@ async fn what_is_not_there_is_empty_and_not_made() {
     assert_eq!(looked.holder(&scope()).await.unwrap(), None);
     drop(looked);
     assert!(files(directory.path()).is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_into_is_not_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join(".runtime");
+    fs::write(&folder, "a file where a folder should be").unwrap();
+    let refused = Sqlite::look(folder.join("state.db")).map(drop).unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Unopened { .. }),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_copy_ends_while_another_process_commits() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let open = Sqlite::open(&path).unwrap();
+    begin(&open, "d1", "1.0", at(0)).await;
+    let other = rusqlite::Connection::open(&path).unwrap();
+    // So long that a copy of it takes longer than a commit.
+    other
+        .execute_batch(
+            "PRAGMA synchronous = off; CREATE TABLE much (text TEXT);
+             INSERT INTO much
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 16000)
+             SELECT hex(randomblob(2000)) FROM n;
+             CREATE TABLE count (of INTEGER); INSERT INTO count VALUES (0);",
+        )
+        .unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let writing = std::thread::spawn({
+        let over = Arc::clone(&over);
+        move || {
+            while !over.load(Relaxed) {
+                other.execute("UPDATE count SET of = of + 1", []).unwrap();
+            }
+        }
+    });
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || drop(sender.send(Sqlite::look(&path))));
+    let looked = receiver.recv_timeout(Duration::from_secs(60));
+    over.store(true, Relaxed);
+    writing.join().unwrap();
+    let looked = looked.expect("a copy that ends").unwrap();
+    assert_eq!(ids(&looked).await, ["d1"]);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ const VALUE_MAX: usize = 80;
 
 /// One thing that differs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Change {
+pub(crate) struct Difference {
     /// What, for example `strategy.soak` or `targets.web01.address`.
     pub(crate) what: String,
     /// As it was; none where it was not.
@@ -19,7 +19,7 @@ pub(crate) struct Change {
     pub(crate) to: Option<Value>,
 }
 
-impl Change {
+impl Difference {
     /// Something that became something else.
     pub(super) fn new(what: impl Into<String>, from: Option<Value>, to: Option<Value>) -> Self {
         let what = what.into();
@@ -37,7 +37,7 @@ impl Change {
     }
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.from, &self.to) {
             (None, _) => write!(f, "{} is new: {}", self.what, self.after()),
@@ -65,23 +65,23 @@ fn told(value: Option<&Value>) -> String {
 }
 
 /// Everything in which two configurations differ, each in its canonical form.
-pub(super) fn between(before: &Value, after: &Value) -> Vec<Change> {
-    let mut changes = Vec::new();
-    compare("", before, after, &mut changes);
-    changes
+pub(super) fn between(before: &Value, after: &Value) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    compare("", before, after, &mut differences);
+    differences
 }
 
-fn compare(what: &str, before: &Value, after: &Value, changes: &mut Vec<Change>) {
+fn compare(what: &str, before: &Value, after: &Value, differences: &mut Vec<Difference>) {
     if before == after {
         return;
     }
     match (before, after) {
-        (Value::Object(before), Value::Object(after)) => tables(what, before, after, changes),
+        (Value::Object(before), Value::Object(after)) => tables(what, before, after, differences),
         (Value::Array(one), Value::Array(other)) => match (named(one), named(other)) {
-            (Some(one), Some(other)) => tables(what, &one, &other, changes),
-            _ => changes.push(Change::new(what, some(before), some(after))),
+            (Some(one), Some(other)) => tables(what, &one, &other, differences),
+            _ => differences.push(Difference::new(what, some(before), some(after))),
         },
-        _ => changes.push(Change::new(what, some(before), some(after))),
+        _ => differences.push(Difference::new(what, some(before), some(after))),
     }
 }
 
@@ -89,7 +89,7 @@ fn tables(
     what: &str,
     before: &Map<String, Value>,
     after: &Map<String, Value>,
-    changes: &mut Vec<Change>,
+    differences: &mut Vec<Difference>,
 ) {
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     for key in keys {
@@ -104,7 +104,7 @@ fn tables(
             one.as_ref().unwrap_or(&nothing),
             other.as_ref().unwrap_or(&nothing),
         );
-        compare(&place, one, other, changes);
+        compare(&place, one, other, differences);
     }
 }
 
@@ -170,9 +170,9 @@ mod tests {
     #[test]
     fn what_has_no_names_is_compared_as_a_whole() {
         let list = |texts: &[&str]| json!({ "steps": texts });
-        let changes = between(&list(&["a"]), &list(&["a", "b"]));
-        assert_eq!(changes.len(), 1);
-        assert_eq!(changes[0].what, "steps");
+        let differences = between(&list(&["a"]), &list(&["a", "b"]));
+        assert_eq!(differences.len(), 1);
+        assert_eq!(differences[0].what, "steps");
         let twice = json!({ "checks": [{ "use": "http" }, { "use": "http" }] });
         let once = json!({ "checks": [{ "use": "http" }] });
         assert_eq!(between(&twice, &once)[0].what, "checks");
