@@ -1,14 +1,14 @@
 //! A deployment that happened is asked for again from its record, and shown as it would have been.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tests::{Postgres, Ran, Running, World, wait};
+use tests::{
+    Postgres, Ran, Running, World,
+    tree::{same, tree},
+    wait,
+};
 
 use crate::{
     replaced::{EDITIONS, put, section},
@@ -43,32 +43,6 @@ fn effect(record: &Value) -> &str {
         .unwrap_or_default()
 }
 
-/// Every file of the world but for logs, what the tests keep of outputs, and what lies beside a
-/// database while it is open.
-fn files(world: &World) -> BTreeMap<PathBuf, Vec<u8>> {
-    fn walk(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
-        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-            let (path, kind) = (entry.path(), entry.file_type().unwrap());
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let passing = [".log", "-wal", "-shm"];
-            if kind.is_dir() {
-                walk(&path, found);
-            } else if kind.is_symlink() {
-                let target = fs::read_link(&path).unwrap();
-                found.insert(path, target.into_os_string().into_encoded_bytes());
-            } else if kind.is_file() && !passing.iter().any(|end| name.ends_with(end)) {
-                let contents = fs::read(&path).unwrap();
-                found.insert(path, contents);
-            }
-        }
-    }
-    let mut found = BTreeMap::new();
-    walk(world.path(), &mut found);
-    let outputs = world.file("output");
-    found.retain(|path, _| !path.starts_with(&outputs));
-    found
-}
-
 /// The strategy asked for all that the record has, and ended as it did or is under way there.
 fn agrees(world: &World) {
     assert_eq!(
@@ -95,7 +69,8 @@ fn every_step_is_shown_and_nothing_is_touched() {
     let (world, fleet) = behind_the_proxy(THREE, CANARY);
     world.release("2.0");
     world.deploy("2.0", 0);
-    let (before, record) = (files(&world), shown(&world));
+    let record = shown(&world);
+    let before = tree(&world);
     let ran = replay(&world, &[]).expect(0);
     println!("{ran}");
     ran.says("canary sha256:")
@@ -122,7 +97,7 @@ fn every_step_is_shown_and_nothing_is_touched() {
     replay(&world, &["nowhere"])
         .expect(2)
         .says("there is no deployment");
-    assert_eq!(files(&world), before, "nothing was written");
+    same(&before, &tree(&world));
     assert_eq!(shown(&world)["records"], record["records"]);
     fleet.all_on("2.0");
     // Before there is anything.
