@@ -70,14 +70,6 @@ pub(crate) enum Said {
     Traits(Vec<String>),
 }
 
-impl Kept {
-    /// What it said of settings of this digest.
-    pub(crate) fn said(&self, settings: &str) -> impl Iterator<Item = &Said> {
-        let answers = self.answers.iter();
-        answers.filter_map(move |answer| (answer.settings == settings).then_some(&answer.said))
-    }
-}
-
 impl Cache {
     pub(crate) fn new(directory: PathBuf, engine: &Engine) -> Self {
         let mut hasher = Stable(Sha256::new());

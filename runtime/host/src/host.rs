@@ -4,7 +4,7 @@ mod loaded;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
     thread,
 };
 
@@ -12,7 +12,7 @@ use bindings::{Calls, Kind, Linked, Linkers, Misfit, State};
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::task::JoinError;
-use wasmtime::{Config, Engine, PoolingAllocationConfig, component::Component};
+use wasmtime::{Config, Enabled, Engine, PoolingAllocationConfig, component::Component};
 
 use self::loaded::{Identity, Loaded};
 use crate::{
@@ -149,6 +149,7 @@ impl Host {
             inner: Arc::new(Inner {
                 code: Code::new(shared, source, kind, linked),
                 kept,
+                learned: Mutex::default(),
                 validator: OnceLock::new(),
             }),
         }
@@ -268,11 +269,11 @@ fn configuration() -> Config {
     config
 }
 
-/// Room for so many instances at once. What is kept of an instance's memory is set to zero by
-/// hand, which is quicker than giving it back as long as it is little.
+/// Room for so many instances at once. The pages that an instance wrote to are set to what they
+/// were by hand, where the system can tell which: giving them back stops every other thread.
 fn pool(instances: u32) -> PoolingAllocationConfig {
     /// What a strategy writes to in one run, as a rule.
-    const KEPT_RESIDENT: usize = 64 << 10;
+    const KEPT_RESIDENT: usize = 256 << 10;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances * CORE_INSTANCES)
@@ -284,7 +285,8 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .linear_memory_keep_resident(KEPT_RESIDENT)
         .table_keep_resident(KEPT_RESIDENT)
         .async_stack_keep_resident(KEPT_RESIDENT)
-        .max_unused_warm_slots(instances);
+        .max_unused_warm_slots(instances)
+        .pagemap_scan(Enabled::Auto);
     pool
 }
 

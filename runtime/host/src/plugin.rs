@@ -1,6 +1,6 @@
 //! A loaded plugin: what it says of itself, and the component behind it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bindings::{Calls, Kind, Linked, State};
 use engine::Failure;
@@ -69,6 +69,8 @@ pub struct Plugin {
 pub(crate) struct Inner {
     pub(crate) code: Code,
     pub(crate) kept: Kept,
+    /// What it said of settings since it was loaded.
+    pub(crate) learned: Mutex<Vec<Answer>>,
     pub(crate) validator: OnceLock<schema::Validator>,
 }
 
@@ -124,12 +126,7 @@ impl Plugin {
         let sealed = crate::secret::with_placeholders(settings);
         let text = sealed.to_string();
         let digest = hex(&Sha256::digest(&text));
-        if self
-            .inner
-            .kept
-            .said(&digest)
-            .any(|said| *said == Said::InOrder)
-        {
+        if self.said(&digest).contains(&Said::InOrder) {
             return Ok(Vec::new());
         }
         let schema = &self.inner.kept.description.settings_schema;
@@ -161,12 +158,12 @@ impl Plugin {
     pub async fn traits(&self, settings: &Value) -> Result<Vec<String>, Failure> {
         let text = crate::secret::with_placeholders(settings).to_string();
         let digest = hex(&Sha256::digest(&text));
-        let known = self.inner.kept.said(&digest).find_map(|said| match said {
+        let known = self.said(&digest).into_iter().find_map(|said| match said {
             Said::Traits(traits) => Some(traits),
             Said::InOrder => None,
         });
         if let Some(traits) = known {
-            return Ok(traits.clone());
+            return Ok(traits);
         }
         let state = State::new(Calls::Nobody, bounds::MANIFEST);
         let linked = self.linked().await?;
@@ -186,8 +183,26 @@ impl Plugin {
         Ok(traits)
     }
 
+    /// What it said of settings of this digest, in this run of the program or before.
+    fn said(&self, settings: &str) -> Vec<Said> {
+        let learned = self.learned();
+        let answers = self.inner.kept.answers.iter().chain(learned.iter());
+        let about = answers.filter(|answer| answer.settings == settings);
+        about.map(|answer| answer.said.clone()).collect()
+    }
+
     async fn learn(&self, settings: String, said: Said) {
-        self.inner.code.learn(Answer { settings, said }).await;
+        let answer = Answer { settings, said };
+        self.learned().push(answer.clone());
+        self.inner.code.learn(answer).await;
+    }
+
+    fn learned(&self) -> MutexGuard<'_, Vec<Answer>> {
+        // Nothing that is done under it can panic half way.
+        self.inner
+            .learned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Fails unless the plugin is of this kind.
