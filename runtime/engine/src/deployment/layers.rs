@@ -73,7 +73,9 @@ impl Deployment {
         if let Some(answer) = self.recall_note(operation) {
             return Ok(Ready::Answered(answer));
         }
-        if !way.held && self.hold().await? {
+        // What cannot fail is not held: nobody would hear of a target that falls ill meanwhile.
+        let may_fail = !matches!(operation, Operation::Begin { .. });
+        if may_fail && !way.held && self.hold().await? {
             way.held = true;
             return Ok(Ready::Again);
         }

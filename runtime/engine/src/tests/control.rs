@@ -233,6 +233,28 @@ fn a_paused_target_that_falls_ill_fails_the_call_that_was_held() {
 }
 
 #[test]
+fn a_stage_s_name_is_not_held_since_it_cannot_fail() {
+    let stage = stage(1);
+    let mut deployment = stage.deployment();
+    block_on(deployment.begin()).unwrap();
+    let calls = rolling(ALL);
+    for call in &calls[..6] {
+        block_on(crate::Operations::perform(&mut deployment, call.clone())).unwrap();
+    }
+    stage.asked.pause(Some(said(Wish::Pause, "alice")));
+    stage.world.falls_ill(1, "a", "v2");
+    let begin = Operation::Begin {
+        stage: "the next".to_owned(),
+    };
+    block_on(crate::Operations::perform(&mut deployment, begin)).unwrap();
+    let held = block_on(crate::Operations::perform(
+        &mut deployment,
+        calls[6].clone(),
+    ));
+    assert_eq!(held.unwrap_err().code, Code::Unhealthy);
+}
+
+#[test]
 fn whoever_listens_hears_who_said_what() {
     #[derive(Default)]
     struct Listener(Mutex<Vec<String>>);
