@@ -190,7 +190,7 @@ pub(crate) async fn make(
     let plugins = described(site, &catalogue)?;
     let system = System::assemble(site, catalogue, Some(&release)).await?;
     system.ready().await?;
-    system.strategy.ready().await.map_err(misused)?;
+    system.strategy.ready().await?;
     let brief = system
         .brief(site, Purpose::Deploy, &release.release)
         .await?;
@@ -256,10 +256,6 @@ async fn foresee(strategy: &Strategy, brief: &Arc<Brief>, world: &World, habits:
     // It computes, and waits for nothing but itself.
     let run = tokio::task::block_in_place(|| rehearsal::foresee(&scene, &ready, listener.clone()));
     listener.course(&run)
-}
-
-fn misused(failure: Failure) -> Problem {
-    Problem::new(crate::report::Reason::Configuration, failure.message)
 }
 
 /// Every plugin in use, with what it may do.

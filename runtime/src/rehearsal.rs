@@ -15,7 +15,7 @@ use std::{
 
 use configuration::{Configuration, Contents, PluginUse};
 use engine::{BalancerTraits, Brief, Failure, Name, Purpose, Release, World};
-use host::{Services, StrategyPlugin};
+use host::StrategyPlugin;
 use rehearsal::{Habits, Odds, Scene};
 use serde_json::Value;
 
@@ -51,14 +51,7 @@ impl Rehearsal {
     ) -> Result<Self, Problem> {
         let contents = &configuration.contents;
         let used = catalogue.get(&contents.strategy).ok_or_else(lost)?;
-        // Many threads run it, and none of them is to wait for its code.
-        used.plugin
-            .ready()
-            .await
-            .map_err(|failure| Problem::new(Reason::Configuration, failure.message))?;
-        let analysis = !contents.analysis.is_empty();
-        let logs = Services::nothing().logs;
-        let strategy = Strategy::new(used, &contents.strategy, analysis, logs);
+        let strategy = Strategy::modelled(used, contents).await?;
         let platform = traits(catalogue, &contents.platform).await?;
         let balancer = match &contents.load_balancer {
             Some(section) => Some(BalancerTraits {

@@ -6,7 +6,7 @@ mod lines;
 use std::sync::Arc;
 
 use engine::{Brief, Failure, Record, Verdict, Wanted, World};
-use host::{Host, Services};
+use host::Host;
 use rehearsal::{Change, Differs, Habits, Happened, Played, Refusal, Replayed, Strategies, Unfit};
 use store::Pinned;
 
@@ -46,13 +46,7 @@ impl Again {
             false => Edition::Kept(&pinned.strategy),
         };
         let used = catalogue::strategy(&site.configuration, &site.folder, host, edition).await?;
-        used.plugin
-            .ready()
-            .await
-            .map_err(|failure| Problem::new(Reason::Configuration, failure.message))?;
-        let analysis = !contents.analysis.is_empty();
-        let logs = Services::nothing().logs;
-        let strategy = Strategy::new(&used, &contents.strategy, analysis, logs);
+        let strategy = Strategy::modelled(&used, contents).await?;
         let digest = strategy.digest().to_owned();
         Ok(Self {
             same: digest == pinned.strategy.digest,

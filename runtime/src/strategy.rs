@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use configuration::PluginUse;
+use configuration::Contents;
 use engine::{BalancerTraits, Brief, Deployment, Failure, Name, Strategy as _, World};
-use host::{LogSink, Plugin, StrategyPlugin};
+use host::{LogSink, Plugin, Services, StrategyPlugin};
 use serde_json::Value;
 
-use crate::catalogue::Used;
+use crate::{
+    catalogue::Used,
+    report::{Problem, Reason},
+};
 
 /// Decides in what order targets get a release, and how traffic follows.
 pub(crate) struct Strategy {
@@ -21,20 +24,22 @@ pub(crate) struct Strategy {
 }
 
 impl Strategy {
-    /// Puts a strategy together. `analysis` says whether the operator has one.
-    pub(crate) fn new(
-        used: &Used,
-        section: &PluginUse,
-        analysis: bool,
-        logs: Arc<dyn LogSink>,
-    ) -> Self {
+    /// Puts the strategy of a configuration together.
+    pub(crate) fn new(used: &Used, contents: &Contents, logs: Arc<dyn LogSink>) -> Self {
         Self {
             plugin: used.plugin.clone(),
             wasm: used.wasm.clone(),
-            settings: section.settings.clone(),
-            analysis,
+            settings: contents.strategy.settings.clone(),
+            analysis: !contents.analysis.is_empty(),
             logs,
         }
+    }
+
+    /// The same for the model: ready, and nobody keeps its log.
+    pub(crate) async fn modelled(used: &Used, contents: &Contents) -> Result<Self, Problem> {
+        let strategy = Self::new(used, contents, Services::nothing().logs);
+        strategy.ready().await?;
+        Ok(strategy)
     }
 
     fn manifest(&self) -> &Value {
@@ -76,8 +81,9 @@ impl Strategy {
     }
 
     /// Makes its code ready: whoever polls it by hand cannot wait for that.
-    pub(crate) async fn ready(&self) -> Result<(), Failure> {
-        self.plugin.ready().await
+    pub(crate) async fn ready(&self) -> Result<(), Problem> {
+        let ready = self.plugin.ready().await;
+        ready.map_err(|failure| Problem::new(Reason::Configuration, failure.message))
     }
 
     /// The digest of its component.

@@ -148,8 +148,8 @@ impl Host {
         Plugin {
             inner: Arc::new(Inner {
                 code: Code::new(shared, source, kind, linked),
+                answers: Mutex::new(kept.answers.clone()),
                 kept,
-                learned: Mutex::default(),
                 validator: OnceLock::new(),
             }),
         }

@@ -69,8 +69,8 @@ pub struct Plugin {
 pub(crate) struct Inner {
     pub(crate) code: Code,
     pub(crate) kept: Kept,
-    /// What it said of settings since it was loaded.
-    pub(crate) learned: Mutex<Vec<Answer>>,
+    /// What it said of settings, in this run of the program or before.
+    pub(crate) answers: Mutex<Vec<Answer>>,
     pub(crate) validator: OnceLock<schema::Validator>,
 }
 
@@ -183,24 +183,23 @@ impl Plugin {
         Ok(traits)
     }
 
-    /// What it said of settings of this digest, in this run of the program or before.
+    /// What it said of settings of this digest.
     fn said(&self, settings: &str) -> Vec<Said> {
-        let learned = self.learned();
-        let answers = self.inner.kept.answers.iter().chain(learned.iter());
-        let about = answers.filter(|answer| answer.settings == settings);
+        let answers = self.answers();
+        let about = answers.iter().filter(|answer| answer.settings == settings);
         about.map(|answer| answer.said.clone()).collect()
     }
 
     async fn learn(&self, settings: String, said: Said) {
         let answer = Answer { settings, said };
-        self.learned().push(answer.clone());
+        self.answers().push(answer.clone());
         self.inner.code.learn(answer).await;
     }
 
-    fn learned(&self) -> MutexGuard<'_, Vec<Answer>> {
+    fn answers(&self) -> MutexGuard<'_, Vec<Answer>> {
         // Nothing that is done under it can panic half way.
         self.inner
-            .learned
+            .answers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

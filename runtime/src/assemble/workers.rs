@@ -38,15 +38,9 @@ pub(super) struct Maker<'a> {
 
 impl Maker<'_> {
     pub(super) fn strategy(&self) -> Result<Strategy, Problem> {
-        let section = &self.contents.strategy;
-        let used = self.used(section)?;
-        let analysis = !self.contents.analysis.is_empty();
-        Ok(Strategy::new(
-            used,
-            section,
-            analysis,
-            self.services.logs.clone(),
-        ))
+        let used = self.used(&self.contents.strategy)?;
+        let logs = self.services.logs.clone();
+        Ok(Strategy::new(used, self.contents, logs))
     }
 
     /// The platform on each target's machine, and what it can do.

@@ -209,8 +209,9 @@ fn a_pause_holds_the_next_call_before_anything_of_it_happens() {
     assert_eq!(signals(&held[0]), [said(Wish::Continue, "bob")]);
 }
 
-#[test]
-fn a_paused_target_that_falls_ill_fails_the_call_that_was_held() {
+/// A deployment that somebody paused, in which a target of the new release falls ill; and its next
+/// call.
+fn ill_in_a_pause() -> (Stage, Deployment, Operation) {
     let stage = stage(1);
     let mut deployment = stage.deployment();
     block_on(deployment.begin()).unwrap();
@@ -220,37 +221,30 @@ fn a_paused_target_that_falls_ill_fails_the_call_that_was_held() {
     }
     stage.asked.pause(Some(said(Wish::Pause, "alice")));
     stage.world.falls_ill(1, "a", "v2");
-    let held = block_on(crate::Operations::perform(
-        &mut deployment,
-        calls[6].clone(),
-    ));
+    let next = calls[6].clone();
+    (stage, deployment, next)
+}
+
+#[test]
+fn a_paused_target_that_falls_ill_fails_the_call_that_was_held() {
+    let (stage, mut deployment, next) = ill_in_a_pause();
+    let held = block_on(crate::Operations::perform(&mut deployment, next.clone()));
     assert_eq!(held.unwrap_err().code, Code::Unhealthy);
     let last = stage.journal.records().pop().unwrap();
     assert_eq!(
         (last.intent.operation, last.intent.effect),
-        (Some(calls[6].clone()), None)
+        (Some(next), None)
     );
 }
 
 #[test]
 fn a_stage_s_name_is_not_held_since_it_cannot_fail() {
-    let stage = stage(1);
-    let mut deployment = stage.deployment();
-    block_on(deployment.begin()).unwrap();
-    let calls = rolling(ALL);
-    for call in &calls[..6] {
-        block_on(crate::Operations::perform(&mut deployment, call.clone())).unwrap();
-    }
-    stage.asked.pause(Some(said(Wish::Pause, "alice")));
-    stage.world.falls_ill(1, "a", "v2");
+    let (_stage, mut deployment, next) = ill_in_a_pause();
     let begin = Operation::Begin {
         stage: "the next".to_owned(),
     };
     block_on(crate::Operations::perform(&mut deployment, begin)).unwrap();
-    let held = block_on(crate::Operations::perform(
-        &mut deployment,
-        calls[6].clone(),
-    ));
+    let held = block_on(crate::Operations::perform(&mut deployment, next));
     assert_eq!(held.unwrap_err().code, Code::Unhealthy);
 }
 
