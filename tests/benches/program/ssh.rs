@@ -1,5 +1,8 @@
 //! One release to hosts over SSH: the whole program from its start to its end, record and lease
 //! included, beside a bare client in Rust, beside bash with OpenSSH, and over a longer line.
+//!
+//! The hosts' disks are in memory: one disk for all of them, on which the releases of a minute ago
+//! were removed, is slower than the disk of any of them. The record is on a real one.
 
 mod bare;
 mod delay;
@@ -14,6 +17,7 @@ use std::{
 
 use figures::{Figure, median};
 use flate2::{Compression, write::GzEncoder};
+use tempfile::TempDir;
 use tests::{Hosts, World};
 use tokio::runtime::Runtime;
 
@@ -33,10 +37,14 @@ struct Host {
     root: PathBuf,
 }
 
+/// Where memory is a file system, on most machines.
+const MEMORY: &str = "/dev/shm";
+
 /// Hosts with a release on each.
 struct Scene {
     world: World,
     _servers: Hosts,
+    _disks: TempDir,
     hosts: Vec<Host>,
     archive: PathBuf,
     releases: u32,
@@ -99,13 +107,15 @@ impl Scene {
         let names: Vec<_> = (0..count).map(|number| format!("h{number}")).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let servers = Hosts::start(&world, &names);
+        let disks = tempfile::tempdir_in(MEMORY).or_else(|_| tempfile::tempdir());
+        let disks = disks.unwrap();
         let host = |name: &&str| Host {
             name: (*name).to_owned(),
             address: reach(&world, &servers, servers.address(name)),
             user: servers.user().to_owned(),
             key: world.file("home/.ssh/id_ed25519"),
             known: world.file("home/.ssh/known_hosts"),
-            root: world.file("remote").join(name),
+            root: disks.path().join(name),
         };
         let hosts: Vec<_> = names.iter().map(host).collect();
         for host in &hosts {
@@ -115,10 +125,11 @@ impl Scene {
         }
         let archive = world.file("release.tar.gz");
         pack(&archive);
-        world.configure(&[&configuration(world.path(), &hosts)]);
+        world.configure(&[&configuration(disks.path(), &hosts)]);
         let mut scene = Self {
             world,
             _servers: servers,
+            _disks: disks,
             hosts,
             archive,
             releases: 0,
@@ -147,7 +158,7 @@ impl Scene {
     }
 }
 
-fn configuration(folder: &Path, hosts: &[Host]) -> String {
+fn configuration(disks: &Path, hosts: &[Host]) -> String {
     let mut text = format!(
         "application = \"bench\"\nenvironment = \"bench\"\n\
          [release]\nartifact = \"release.tar.gz\"\nkeep = 3\n\
@@ -157,7 +168,7 @@ fn configuration(folder: &Path, hosts: &[Host]) -> String {
          run = [\"test\", \"-e\", \"{0}/{{target.name}}/restarted\"]\n\
          [platform]\nuse = \"release-directory\"\nroot = \"{0}/{{target}}\"\n\
          shared = [\"a/\", \"b/\", \"env\"]\nrestart = [\"touch\", \"../../restarted\"]\n",
-        folder.join("remote").display(),
+        disks.display(),
     );
     for Host {
         name,
