@@ -51,6 +51,8 @@ pub struct Artifact {
     summary: Summary,
     /// All of it, where it is a small file.
     kept: Option<Kept>,
+    /// The tar in it, where that is small, too, and is what other machines are sent.
+    tar: Option<Kept>,
     packed: OnceLock<Arc<Packed>>,
     plain: OnceLock<Arc<Packed>>,
     packing: Mutex<()>,
@@ -78,17 +80,26 @@ impl Artifact {
         let mode = path.metadata().map_or(0o644, |there| {
             check::mode(there.permissions().mode(), false)
         });
-        let (digest, summary) = match (format, &kept) {
-            (Format::Plain, Some(kept)) => (kept.digest.clone(), Summary::default()),
-            (Format::Plain, None) => (digest(path)?, Summary::default()),
-            _ => check::look_through(path, format, kept.as_ref())?,
+        let tar = match (format, &kept) {
+            // What is wrong with it is told by whoever looks through it.
+            (Format::TarGz, Some(kept)) => kept.gunzipped().unwrap_or(None),
+            _ => None,
         };
+        let (digest, summary) = match (format, &kept, &tar) {
+            (Format::Plain, Some(kept), _) => (kept.digest.clone(), Summary::default()),
+            (Format::Plain, None, _) => (digest(path)?, Summary::default()),
+            (_, _, Some(tar)) => check::look_through(path, Format::Tar, Some(tar))?,
+            (_, _, None) => check::look_through(path, format, kept.as_ref())?,
+        };
+        let gzipped = kept.as_ref().map_or(0, |kept| kept.bytes.len() as u64);
+        let tar = tar.filter(|_| summary.as_it_is && !pays(gzipped, &summary));
         Ok(Self {
             path: path.to_owned(),
             format,
             digest,
             summary,
             kept,
+            tar,
             packed: OnceLock::new(),
             plain: OnceLock::new(),
             packing: Mutex::default(),
@@ -183,14 +194,16 @@ impl Artifact {
 
     fn to_unpack(&self) -> Result<Packed, ArtifactError> {
         self.unpackable()?;
+        if let Some(tar) = &self.tar {
+            return Ok(Packed::kept(Form::Tar, tar.clone()));
+        }
         let gzipped = if self.format == Format::TarGz && self.summary.as_it_is {
             self.as_it_is(Form::Gzip)?
         } else {
             self.again(Form::Gzip)?
         };
-        let worth = gzipped.bytes() <= self.summary.bytes / 100 * GZIPPED_PERCENT_MAX;
         // A large one would need as much room again here.
-        if worth || self.kept.is_none() {
+        if pays(gzipped.bytes(), &self.summary) || self.kept.is_none() {
             Ok(gzipped)
         } else {
             self.again(Form::Tar)
@@ -238,6 +251,11 @@ impl Artifact {
             found: found.to_owned(),
         })
     }
+}
+
+/// Whether gzip leaves so little of a release that it is worth a machine's time.
+fn pays(gzipped: u64, summary: &Summary) -> bool {
+    gzipped <= summary.bytes / 100 * GZIPPED_PERCENT_MAX
 }
 
 /// The digest of an artifact: of a file its bytes', of a directory that of its sorted paths,

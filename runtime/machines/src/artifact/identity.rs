@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 /// Up to here a file stays in memory once it was read: what is unpacked and sent later is what
@@ -36,6 +37,18 @@ impl Kept {
         Ok(Some(Self {
             bytes: all.into(),
             digest,
+        }))
+    }
+
+    /// What was gzipped, with the digest of the file that it came in; none where it is large.
+    pub(super) fn gunzipped(&self) -> io::Result<Option<Self>> {
+        let mut all = Vec::with_capacity(self.bytes.len());
+        let gzip = MultiGzDecoder::new(self.bytes.as_ref());
+        gzip.take(KEPT_BYTES_MAX + 1).read_to_end(&mut all)?;
+        let small = all.len() as u64 <= KEPT_BYTES_MAX;
+        Ok(small.then(|| Self {
+            bytes: all.into(),
+            digest: self.digest.clone(),
         }))
     }
 }

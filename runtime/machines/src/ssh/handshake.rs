@@ -1,8 +1,11 @@
 //! Lets us in: through every host on the way, of which each shows its key and gets to see ours.
 
-use std::{sync::Arc, time::Instant};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
-use russh::client::{Config, Handle, connect_stream};
+use russh::{
+    cipher,
+    client::{Config, Handle, connect_stream},
+};
 use tokio::net::TcpStream;
 
 use super::{
@@ -17,6 +20,15 @@ use crate::error::{ErrorKind, MachineError};
 
 /// Unanswered keepalives after which a connection is lost.
 const KEEPALIVES_MAX: usize = 3;
+
+/// Most processors have instructions for AES, and none for ChaCha20.
+const CIPHERS: [cipher::Name; 5] = [
+    cipher::AES_256_GCM,
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
 
 /// How often one side waits for the other until a key is accepted: for the service, for the offer,
 /// for the signature.
@@ -90,6 +102,7 @@ async fn one(
         ..Config::default()
     };
     config.preferred.key = known.preferred(&config.preferred.key).into();
+    config.preferred.cipher = Cow::Borrowed(&CIPHERS);
     let config = Arc::new(config);
     let refused = Reason::default();
     let client = Client {
