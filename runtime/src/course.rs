@@ -17,7 +17,7 @@ use crate::{
     cli::Format,
     departure,
     display::{self, Display},
-    exit,
+    download, exit,
     inbox::Inbox,
     notify::Notices,
     plan::{self, Holding, Planned},
@@ -191,6 +191,7 @@ impl Course<'_> {
             (&verdict, found, hold.tenure.holds(system::now()))
         {
             asides.extend(tidying.prune(&**store, &brief, &found).await);
+            asides.extend(download::tidy(self.site, keep).await);
         }
         match verdict {
             Verdict::Abandoned { .. } => following.abandon(),

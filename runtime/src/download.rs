@@ -2,24 +2,27 @@
 //! happens, or where it is not there any more: a deployment only ever works with files.
 
 use std::{
+    collections::BTreeSet,
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
+use store::{Filter, KnownRelease, ReleaseQuery, StoreError};
+use tokio::{fs::File, io::AsyncWriteExt};
 
-use crate::report::{Problem, Reason};
+use crate::{
+    report::{Problem, Reason},
+    site::Site,
+    system,
+};
 
 /// How long the server may stay silent.
 const SILENCE: Duration = Duration::from_secs(30);
 /// The largest artifact that is fetched: more is a mistake in the address.
 const BYTES_MAX: u64 = 16 << 30;
-
-/// How often something was fetched: a server may fetch the same for several deployments at once,
-/// each into a file of its own.
-static FETCHED: AtomicU64 = AtomicU64::new(0);
 
 /// Whether the artifact is an address, not a path.
 pub(crate) fn is_address(artifact: &str) -> bool {
@@ -60,13 +63,12 @@ pub(crate) fn fleeting(place: &mut PathBuf) -> Result<tempfile::TempDir, Problem
 
 /// Fetches the artifact to `place`: written beside it, and renamed when it is complete.
 pub(crate) async fn fetch(address: &str, place: &Path) -> Result<(), Problem> {
-    let failed = |cause: &dyn std::fmt::Display| {
-        Problem::new(
-            Reason::Refused,
-            format!("{address} could not be fetched; nothing was deployed"),
-        )
-        .cause(cause)
+    let failed = || {
+        let title = format!("{address} could not be fetched; nothing was deployed");
+        Problem::new(Reason::Refused, title)
     };
+    let unread = |error: reqwest::Error| failed().caused(&error.without_url());
+    let unwritten = |error: std::io::Error| failed().cause(format!("{}: {error}", place.display()));
     // Somebody else may have chosen already; either is fine.
     let _chosen_before = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
@@ -74,33 +76,82 @@ pub(crate) async fn fetch(address: &str, place: &Path) -> Result<(), Problem> {
         .connect_timeout(SILENCE)
         .read_timeout(SILENCE)
         .build()
-        .map_err(|error| failed(&error))?;
-    let response = client
-        .get(address)
-        .send()
-        .await
-        .and_then(reqwest::Response::error_for_status);
-    let mut response = response.map_err(|error| failed(&error))?;
-    let number = FETCHED.fetch_add(1, Ordering::Relaxed);
-    let partial = place.with_extension(format!("{}-{number}.partial", std::process::id()));
-    let write = |error: std::io::Error| failed(&format!("{}: {error}", partial.display()));
-    if let Some(folder) = place.parent() {
-        tokio::fs::create_dir_all(folder).await.map_err(write)?;
-    }
-    let mut file = tokio::fs::File::create(&partial).await.map_err(write)?;
+        .map_err(unread)?;
+    let response = client.get(address).send().await;
+    let response = response.and_then(reqwest::Response::error_for_status);
+    let mut response = response.map_err(unread)?;
+    let folder = place.parent().unwrap_or(Path::new("."));
+    tokio::fs::create_dir_all(folder).await.map_err(unwritten)?;
+    // A server may fetch the same for several deployments at once, each into a file of its own.
+    let partial = tempfile::Builder::new()
+        .suffix(".partial")
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(folder)
+        .map_err(unwritten)?;
+    let mut file = File::from_std(partial.reopen().map_err(unwritten)?);
     let mut size = 0;
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(unread)? {
         size += chunk.len() as u64;
         if size > BYTES_MAX {
-            return Err(failed(&format!(
-                "it is larger than {} GiB",
-                BYTES_MAX >> 30
-            )));
+            let most = format!("it is larger than {} GiB", BYTES_MAX >> 30);
+            return Err(failed().cause(most));
         }
-        file.write_all(&chunk).await.map_err(write)?;
+        file.write_all(&chunk).await.map_err(unwritten)?;
     }
-    file.sync_all().await.map_err(write)?;
-    tokio::fs::rename(&partial, place).await.map_err(write)
+    file.sync_all().await.map_err(unwritten)?;
+    let renamed = partial.persist(place);
+    renamed.map(drop).map_err(|error| unwritten(error.error))
+}
+
+/// Removes what was fetched for old releases, but for what a deployment that is under way may need;
+/// whatever is needed again is fetched again. Gives back what went wrong.
+pub(crate) async fn tidy(site: &Site, keep: u32) -> Option<String> {
+    let stays = |error: &dyn std::fmt::Display| {
+        Some(format!("what was fetched for old releases stays: {error}"))
+    };
+    let places = match old(site, keep).await {
+        Ok(places) => places,
+        Err(error) => return stays(&error),
+    };
+    for place in places {
+        match tokio::fs::remove_file(&place).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return stays(&format!("{}: {error}", place.display()));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Where the artifacts lie that nobody needs soon: neither the last that became current here, nor
+/// the newest of the application anywhere.
+async fn old(site: &Site, keep: u32) -> Result<BTreeSet<PathBuf>, StoreError> {
+    let application = &site.contents().application;
+    let (store, now) = (&site.store, system::now());
+    // The one before stays on the targets, however few are kept.
+    let keep = keep.max(2);
+    let open = Filter {
+        application: Some(application.clone()),
+        open: true,
+        ..Filter::default()
+    };
+    let open = store.deployments(&open, now).await?;
+    let current = store.current_releases(&site.scope(), keep).await?;
+    let all = store.releases(application, &ReleaseQuery::All).await?;
+    let newest = usize::try_from(keep).unwrap_or(usize::MAX);
+    let under_way = all.iter().filter(|known| {
+        open.iter()
+            .any(|it| it.release == known.release.id.as_str())
+    });
+    let kept = all.iter().take(newest).chain(under_way).chain(&current);
+    let place = |known: &KnownRelease| place(&site.folder, &site.state, &known.artifact);
+    let kept: BTreeSet<_> = kept.map(place).collect();
+    let fetched = all.iter().filter(|known| is_address(&known.artifact));
+    Ok(fetched
+        .map(place)
+        .filter(|place| !kept.contains(place))
+        .collect())
 }
 
 #[cfg(test)]

@@ -68,6 +68,23 @@ impl Problem {
         self
     }
 
+    /// The same, with an error, and each that is behind it and that it does not tell itself.
+    #[must_use]
+    pub(crate) fn caused(self, error: &dyn std::error::Error) -> Self {
+        let mut told = error.to_string();
+        let mut problem = self.cause(&told);
+        let mut behind = error.source();
+        while let Some(error) = behind {
+            let text = error.to_string();
+            if !told.contains(&text) {
+                problem = problem.cause(&text);
+            }
+            told = text;
+            behind = error.source();
+        }
+        problem
+    }
+
     /// The same, with what to do.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

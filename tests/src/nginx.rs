@@ -7,7 +7,7 @@ use rustix::process::{Signal, kill_process};
 use crate::{Server, World, wait};
 
 /// Where Debian puts it.
-const PROGRAM: &str = "/usr/sbin/nginx";
+pub(crate) const PROGRAM: &str = "/usr/sbin/nginx";
 /// The upstream that the driver writes.
 const UPSTREAM: &str = "app";
 

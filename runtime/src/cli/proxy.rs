@@ -193,11 +193,9 @@ fn wait<T>(work: impl Future<Output = Result<T, ProxyError>>) -> Result<T, Probl
 }
 
 fn problem(error: ProxyError) -> Problem {
-    let mut problem = Problem::new(Reason::Refused, format!("failed to {error}"));
-    let mut source = error.source();
-    while let Some(cause) = source {
-        problem = problem.cause(cause);
-        source = cause.source();
+    let problem = Problem::new(Reason::Refused, format!("failed to {error}"));
+    match error.source() {
+        Some(cause) => problem.caused(cause),
+        None => problem,
     }
-    problem
 }

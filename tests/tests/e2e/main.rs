@@ -16,6 +16,7 @@ mod control;
 mod crashes;
 mod database;
 mod faults;
+mod fetched;
 mod guests;
 mod instruments;
 mod interrupted;

@@ -1,0 +1,136 @@
+//! Artifacts that lie on a web server: fetched, kept for as long as they are needed, and looked at
+//! without a trace by a plan.
+
+use std::fs;
+
+use tests::{Fleet, Shelf, World, artifact};
+
+use crate::{plan::does_what_it_says, scene::LIMITS};
+
+const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
+
+/// Two targets behind the proxy, whose releases lie on a web server.
+fn served(keep: u32) -> (World, Fleet, Shelf) {
+    let mut world = World::new();
+    let shelf = Shelf::start(&mut world);
+    let fleet = Fleet::new(&world, &[("one", "all"), ("two", "all")]);
+    let artifact = shelf.url("hello-{version}.tar.gz");
+    let base = fleet.toml_with(&artifact, "");
+    let base = base.replace("[release]\n", &format!("[release]\nkeep = {keep}\n"));
+    world.configure(&[&base, &fleet.proxy(), LIMITS, ROLLING]);
+    (world, fleet, shelf)
+}
+
+/// Puts a release on the web server, and nowhere else.
+fn publish(world: &World, shelf: &Shelf, version: &str) {
+    let release = world.release(version);
+    let archive = artifact::archive(&release).unwrap();
+    fs::rename(
+        &archive,
+        shelf.file(archive.file_name().unwrap().to_str().unwrap()),
+    )
+    .unwrap();
+    fs::remove_dir_all(release).unwrap();
+}
+
+fn fetched(world: &World) -> Vec<String> {
+    let folder = world.file(".runtime/downloads");
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|name| name.split_once('-').unwrap().1.to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_was_fetched_is_kept_for_as_long_as_its_release() {
+    let (world, fleet, shelf) = served(2);
+    for version in ["1.0", "2.0", "3.0"] {
+        publish(&world, &shelf, version);
+        world.deploy(version, 0);
+        fleet.all_on(version);
+    }
+    assert_eq!(fetched(&world), ["hello-2.0.tar.gz", "hello-3.0.tar.gz"]);
+    // The way back needs no web server.
+    let asked = shelf.asked();
+    drop(shelf);
+    world.run(&["rollback", "--yes"]).expect(0);
+    fleet.all_on("2.0");
+    assert_eq!(asked.len(), 3, "{asked:?}");
+}
+
+#[test]
+fn what_is_no_longer_kept_is_fetched_again() {
+    let (world, fleet, shelf) = served(2);
+    for version in ["1.0", "2.0", "3.0"] {
+        publish(&world, &shelf, version);
+        world.deploy(version, 0);
+    }
+    world.run(&["rollback", "--yes", "1.0"]).expect(0);
+    fleet.all_on("1.0");
+    let asked = shelf.asked();
+    assert_eq!(asked.last().unwrap(), "/hello-1.0.tar.gz", "{asked:?}");
+    assert_eq!(asked.len(), 4, "{asked:?}");
+}
+
+#[test]
+fn a_plan_keeps_nothing_of_what_it_fetches() {
+    let (world, fleet, shelf) = served(5);
+    publish(&world, &shelf, "1.0");
+    world.deploy("1.0", 0);
+    publish(&world, &shelf, "2.0");
+    does_what_it_says(&world);
+    fleet.all_on("2.0");
+}
+
+#[test]
+fn a_plan_is_not_kept_to_where_the_artifact_became_another() {
+    let (world, fleet, shelf) = served(5);
+    publish(&world, &shelf, "1.0");
+    world.deploy("1.0", 0);
+    publish(&world, &shelf, "2.0");
+    let plan = ["plan", "--version", "2.0", "--out", "plan.json"];
+    let _ = world.run(&plan).expect(0);
+    fs::rename(
+        shelf.file("hello-1.0.tar.gz"),
+        shelf.file("hello-2.0.tar.gz"),
+    )
+    .unwrap();
+    let ran = world.run(&["deploy", "--yes", "--plan", "plan.json"]);
+    println!("{}", ran.expect(4).says("artifact"));
+    fleet.all_on("1.0");
+}
+
+#[test]
+fn a_web_server_that_does_not_have_it_is_told_and_nothing_is_begun() {
+    let (mut world, fleet, shelf) = served(5);
+    publish(&world, &shelf, "1.0");
+    world.deploy("1.0", 0);
+    let disk = fleet.on_disk();
+    let address = shelf.url("hello-2.0.tar.gz");
+    println!("{}", world.deploy("2.0", 4).says(&address).says("404"));
+    // Whom nobody vouches for is asked for nothing.
+    publish(&world, &shelf, "2.0");
+    let (asked, trusted) = (shelf.asked(), world.file("shelf/certificate.pem"));
+    let stranger = rcgen::generate_simple_self_signed(["elsewhere".to_owned()]).unwrap();
+    world.write("stranger.pem", &stranger.cert.pem());
+    world.set(
+        "SSL_CERT_FILE",
+        world.file("stranger.pem").to_str().unwrap(),
+    );
+    let ran = world.deploy("2.0", 4).says(&address);
+    println!("{}", ran.says("invalid peer certificate"));
+    assert_eq!(shelf.asked(), asked);
+    drop(shelf);
+    world.set("SSL_CERT_FILE", trusted.to_str().unwrap());
+    let ran = world.deploy("2.0", 4).says(&address);
+    println!(
+        "{}",
+        ran.says("Connection refused").says("nothing was deployed")
+    );
+    assert_eq!(fleet.on_disk(), disk);
+    assert_eq!(fetched(&world), ["hello-1.0.tar.gz"]);
+    fleet.all_on("1.0");
+}
