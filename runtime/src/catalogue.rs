@@ -26,8 +26,6 @@ pub(crate) struct Used {
     pub(crate) pointer: String,
     /// The plugin.
     pub(crate) plugin: Plugin,
-    /// Its component.
-    pub(crate) wasm: Bytes,
 }
 
 /// The plugins of one configuration.
@@ -156,7 +154,7 @@ impl Catalogue {
             };
             match found {
                 Ok(source) => {
-                    places.push((kind, section, source.wasm.clone()));
+                    places.push((kind, section));
                     sources.push(source);
                 }
                 Err(problem) => problems.push(problem),
@@ -177,7 +175,7 @@ impl Catalogue {
             })
             .collect();
         let mut used = Vec::new();
-        for ((kind, section, wasm), loaded) in loaded {
+        for ((kind, section), loaded) in loaded {
             let label = format!("{} `{}`", kind.as_str(), section.name);
             match loaded {
                 Ok((checked, plugin)) => {
@@ -187,7 +185,6 @@ impl Catalogue {
                         kind,
                         pointer: section.pointer.clone(),
                         plugin,
-                        wasm,
                     });
                 }
                 Err(error) => {

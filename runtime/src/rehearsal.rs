@@ -15,8 +15,8 @@ use std::{
 
 use configuration::{Configuration, Contents, PluginUse};
 use engine::{BalancerTraits, Brief, Failure, Name, Purpose, Release, World};
-use host::StrategyPlugin;
-use rehearsal::{Habits, Odds, Scene};
+use host::{Services, StrategyPlugin};
+use rehearsal::{Habits, Odds, Plan, Scene, Strategies, Summary};
 use serde_json::Value;
 
 pub(crate) use self::{
@@ -27,31 +27,43 @@ pub(crate) use self::{
 };
 use crate::{
     assemble,
-    catalogue::Catalogue,
+    catalogue::{self, Catalogue},
     fleet,
     report::{self, Problem, Reason},
     strategy::Strategy,
 };
 
+/// Room for one that runs, and one that is asked what it is.
+const INSTANCES: u32 = 2;
+
 /// A deployment, ready to be rehearsed.
 pub(crate) struct Rehearsal {
     /// The world it finds, and what is assumed of it.
     pub(crate) scene: Scene,
+    /// The strategy, for the thread that begins.
+    pub(crate) actor: Actor,
+    others: Vec<Actor>,
+}
+
+/// The strategy for one thread.
+pub(crate) struct Actor {
+    brief: Arc<Brief>,
     strategy: Strategy,
     whole: StrategyPlugin,
 }
 
 impl Rehearsal {
-    /// Puts it together.
+    /// Puts it together, for so many threads.
     pub(crate) async fn of(
         configuration: &Configuration,
         catalogue: &Catalogue,
         version: &str,
         bystanders: BTreeSet<Name>,
+        jobs: u32,
     ) -> Result<Self, Problem> {
         let contents = &configuration.contents;
         let used = catalogue.get(&contents.strategy).ok_or_else(lost)?;
-        let strategy = Strategy::modelled(used, contents).await?;
+        let strategy = Strategy::new(used, contents, Services::nothing().logs);
         let platform = traits(catalogue, &contents.platform).await?;
         let balancer = match &contents.load_balancer {
             Some(section) => Some(BalancerTraits {
@@ -77,23 +89,47 @@ impl Rehearsal {
             rules,
         };
         let scene = scene(brief, contents);
-        let whole = strategy
-            .prepared(scene.brief(), &scene.found())
-            .map_err(|failure| Problem::new(Reason::Bug, failure.message))?;
+        let actor = Actor::of(&scene, &strategy).await?;
+        let mut others = Vec::new();
+        for _ in 1..jobs {
+            others.push(Actor::of(&scene, &strategy).await?);
+        }
         Ok(Self {
             scene,
+            actor,
+            others,
+        })
+    }
+
+    /// Runs it so often.
+    pub(crate) fn run(&self, plan: Plan) -> Summary {
+        let others = self.others.iter();
+        let others: Vec<_> = others.map(|actor| actor as &dyn Strategies).collect();
+        rehearsal::rehearse(&self.scene, &self.actor, &others, plan)
+    }
+}
+
+impl Actor {
+    async fn of(scene: &Scene, strategy: &Strategy) -> Result<Self, Problem> {
+        let strategy = strategy.apart(&catalogue::host_for(INSTANCES)?).await?;
+        let brief = Arc::clone(scene.brief());
+        let whole = strategy
+            .prepared(&brief, &scene.found())
+            .map_err(|failure| Problem::new(Reason::Bug, failure.message))?;
+        Ok(Self {
+            brief,
             strategy,
             whole,
         })
     }
 }
 
-impl rehearsal::Strategies for Rehearsal {
+impl Strategies for Actor {
     fn strategy(&self, found: &World) -> Result<Box<dyn engine::Strategy>, Failure> {
         // What is found is nearly always the same.
         let strategy = match found.unreachable.is_empty() {
             true => self.whole.clone(),
-            false => self.strategy.prepared(self.scene.brief(), found)?,
+            false => self.strategy.prepared(&self.brief, found)?,
         };
         Ok(Box::new(strategy))
     }

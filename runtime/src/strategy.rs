@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use configuration::Contents;
 use engine::{BalancerTraits, Brief, Deployment, Failure, Name, Strategy as _, World};
-use host::{LogSink, Plugin, Services, StrategyPlugin};
+use host::{Host, LogSink, Plugin, Services, StrategyPlugin};
 use serde_json::Value;
 
 use crate::{
@@ -17,7 +16,6 @@ use crate::{
 /// Decides in what order targets get a release, and how traffic follows.
 pub(crate) struct Strategy {
     plugin: Plugin,
-    wasm: Bytes,
     settings: Value,
     analysis: bool,
     logs: Arc<dyn LogSink>,
@@ -28,7 +26,6 @@ impl Strategy {
     pub(crate) fn new(used: &Used, contents: &Contents, logs: Arc<dyn LogSink>) -> Self {
         Self {
             plugin: used.plugin.clone(),
-            wasm: used.wasm.clone(),
             settings: contents.strategy.settings.clone(),
             analysis: !contents.analysis.is_empty(),
             logs,
@@ -38,6 +35,19 @@ impl Strategy {
     /// The same for the model: ready, and nobody keeps its log.
     pub(crate) async fn modelled(used: &Used, contents: &Contents) -> Result<Self, Problem> {
         let strategy = Self::new(used, contents, Services::nothing().logs);
+        strategy.ready().await?;
+        Ok(strategy)
+    }
+
+    /// The same with another host: what threads share, they wait for.
+    pub(crate) async fn apart(&self, host: &Host) -> Result<Self, Problem> {
+        let plugin = host.load(self.plugin.source().clone()).await;
+        let strategy = Self {
+            plugin: plugin.map_err(|error| Problem::new(Reason::Bug, error.to_string()))?,
+            settings: self.settings.clone(),
+            analysis: self.analysis,
+            logs: self.logs.clone(),
+        };
         strategy.ready().await?;
         Ok(strategy)
     }
@@ -93,7 +103,7 @@ impl Strategy {
 
     /// Its component.
     pub(crate) fn bytes(&self) -> Arc<[u8]> {
-        Arc::from(&*self.wasm)
+        Arc::from(&*self.plugin.source().wasm)
     }
 
     /// Runs it to its end, in a deployment that has begun.

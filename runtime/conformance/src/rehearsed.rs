@@ -44,11 +44,7 @@ pub fn rehearsed(plugin: &Plugin, settings: &Value, targets: Vec<Target>, runs: 
     let brief = Arc::new(actor.brief(targets));
     let targets = brief.targets.len();
     let jobs = thread::available_parallelism().map_or(1, NonZero::get);
-    let plan = |runs| Plan {
-        runs,
-        seed: SEED,
-        jobs,
-    };
+    let plan = Plan { runs, seed: SEED };
     let scenes = [
         (
             "over a release that runs",
@@ -60,7 +56,8 @@ pub fn rehearsed(plugin: &Plugin, settings: &Value, targets: Vec<Target>, runs: 
         let name = format!("in {runs} runs with {targets} targets, {what}, no rule is broken");
         match actor.strategies(&scene) {
             Ok(strategies) => {
-                let summary = rehearsal::rehearse(&scene, &strategies, plan(runs));
+                let others = vec![&strategies as &dyn rehearsal::Strategies; jobs - 1];
+                let summary = rehearsal::rehearse(&scene, &strategies, &others, plan);
                 cases.tried(GROUP, name, told(&summary.findings));
             }
             Err(error) => cases.tried(GROUP, name, vec![error.to_string()]),

@@ -38,7 +38,8 @@ pub struct HostOptions {
     /// Where compiled code is kept between runs; nowhere where none is given.
     pub cache_directory: Option<PathBuf>,
     /// For so many instances at once, of which thousands are made one after the other: room for
-    /// them is set aside at the start, which takes some milliseconds. 0: each gets its own.
+    /// them is set aside at the start, which takes some milliseconds, and code is compiled for it.
+    /// 0: each gets its own.
     pub pooled: u32,
 }
 
@@ -75,7 +76,7 @@ impl Host {
     pub fn new(options: HostOptions) -> Result<Self, HostError> {
         let mut configuration = configuration();
         if options.pooled > 0 {
-            configuration.allocation_strategy(pool(options.pooled));
+            pooled(&mut configuration, options.pooled);
         }
         let engine =
             Engine::new(&configuration).map_err(|error| HostError::Engine(format!("{error:#}")))?;
@@ -270,8 +271,9 @@ fn configuration() -> Config {
 }
 
 /// Room for so many instances at once. The pages that an instance wrote to are set to what they
-/// were by hand, where the system can tell which: giving them back stops every other thread.
-fn pool(instances: u32) -> PoolingAllocationConfig {
+/// were by hand, where the system can tell which: giving them back stops every other thread. So
+/// would taking back what a memory grew by; where the code itself checks each access, that stays.
+fn pooled(configuration: &mut Config, instances: u32) {
     /// What a strategy writes to in one run, as a rule.
     const KEPT_RESIDENT: usize = 256 << 10;
     let mut pool = PoolingAllocationConfig::new();
@@ -287,7 +289,10 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .async_stack_keep_resident(KEPT_RESIDENT)
         .max_unused_warm_slots(instances)
         .pagemap_scan(Enabled::Auto);
-    pool
+    configuration
+        .allocation_strategy(pool)
+        .signals_based_traps(false)
+        .memory_guard_size(0);
 }
 
 /// Lets the engine's epochs go by for as long as anything uses the engine.

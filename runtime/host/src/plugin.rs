@@ -14,6 +14,7 @@ use crate::{
     cache::{Answer, Kept, Said, hex},
     code::Code,
     error::HostError,
+    host::PluginSource,
     schema,
 };
 
@@ -83,6 +84,11 @@ impl Plugin {
     /// What it is for.
     pub fn kind(&self) -> Kind {
         self.inner.code.kind()
+    }
+
+    /// Where it comes from: another host can load it, too.
+    pub fn source(&self) -> &PluginSource {
+        self.inner.code.source()
     }
 
     /// Its version.

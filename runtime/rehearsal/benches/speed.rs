@@ -21,7 +21,7 @@ use std::{
 use async_trait::async_trait;
 use engine::{Answer, Count, Failure, Operation, Operations, Share, Timestamp};
 use figures::{Bar, Figure};
-use rehearsal::{Plan, Scene};
+use rehearsal::{Plan, Scene, Strategies};
 use serde_json::{Value, json};
 use stage::{Stage, targets};
 
@@ -104,23 +104,19 @@ fn main() {
         (1_000, json!("10%"), 300, 50.0),
     ] {
         let runs = if figures::wanted() { runs } else { 5 };
-        let (stage, scene) = canary(count, &batch);
+        let ((stage, scene), (other, _)) = (canary(count, &batch), canary(count, &batch));
         let strategies = stage.strategies(&scene);
-        let rehearsed = |jobs: usize| {
+        let rehearsed = |others: &[&dyn Strategies]| {
             let began = (Instant::now(), on_processor());
-            let plan = Plan {
-                runs,
-                seed: 1,
-                jobs,
-            };
-            let summary = rehearsal::rehearse(&scene, &strategies, plan);
+            let plan = Plan { runs, seed: 1 };
+            let summary = rehearsal::rehearse(&scene, &strategies, others, plan);
             assert_eq!(summary.findings, [], "what is measured is right");
             let wall = began.0.elapsed().as_secs_f64();
             (runs as f64 / (on_processor() - began.1), runs as f64 / wall)
         };
         let bare = bare(&stage, &scene, runs);
-        let (one, alone) = rehearsed(1);
-        let (_, both) = rehearsed(2);
+        let (one, alone) = rehearsed(&[]);
+        let (_, both) = rehearsed(&[&other.strategies(&scene)]);
         figures.push(Figure {
             name: format!("runs of a canary over {count} targets, one processor"),
             measured: format!("{one:.0}/s"),

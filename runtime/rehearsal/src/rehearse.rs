@@ -37,17 +37,22 @@ pub struct Plan {
     pub runs: u64,
     /// The seed of the first; each next one has the next.
     pub seed: u64,
-    /// On how many threads.
-    pub jobs: usize,
 }
 
-/// Runs the deployment so often, each time with what goes wrong by its seed.
-pub fn rehearse(scene: &Scene, strategies: &dyn Strategies, plan: Plan) -> Summary {
+/// Runs the deployment so often, each time with what goes wrong by its seed. The `others` are the
+/// same once more, each for a thread of its own: what threads share, they wait for.
+pub fn rehearse(
+    scene: &Scene,
+    strategies: &dyn Strategies,
+    others: &[&dyn Strategies],
+    plan: Plan,
+) -> Summary {
     let scene = Arc::new(scene.clone());
     let calm = run::run(&scene, strategies, CALM, &[]);
     let work = Work {
         scene: &scene,
         strategies,
+        others,
         plan,
         long_ms: long_ms(&calm),
         next: AtomicU64::new(0),
@@ -55,7 +60,7 @@ pub fn rehearse(scene: &Scene, strategies: &dyn Strategies, plan: Plan) -> Summa
         endless: AtomicU64::new(u64::from(endless(&calm))),
         found: Mutex::default(),
     };
-    work.on_threads(|| work.explore());
+    work.on_threads(|strategies| work.explore(strategies));
     let Found {
         mut samples,
         mut broken,
@@ -104,6 +109,7 @@ struct Found {
 struct Work<'a> {
     scene: &'a Arc<Scene>,
     strategies: &'a dyn Strategies,
+    others: &'a [&'a dyn Strategies],
     plan: Plan,
     /// How long the run without faults took.
     long_ms: u64,
@@ -119,19 +125,16 @@ impl Work<'_> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn on_threads(&self, work: impl Fn() + Sync) {
-        let jobs = self.plan.jobs.max(1);
-        if jobs == 1 {
-            return work();
-        }
+    fn on_threads(&self, work: impl Fn(&dyn Strategies) + Sync) {
         thread::scope(|scope| {
-            for _ in 0..jobs {
-                scope.spawn(&work);
+            for other in self.others {
+                scope.spawn(|| work(*other));
             }
+            work(self.strategies);
         });
     }
 
-    fn explore(&self) {
+    fn explore(&self, strategies: &dyn Strategies) {
         let mut mine = Found::default();
         let scene = Arc::new(self.scene.apart());
         while self.endless.load(Ordering::Relaxed) < ENDLESS_MAX {
@@ -141,7 +144,7 @@ impl Work<'_> {
             }
             let seed = self.plan.seed.wrapping_add(number);
             let faults = draw(seed, &scene, self.long_ms);
-            let run = run::run(&scene, self.strategies, seed, &faults);
+            let run = run::run(&scene, strategies, seed, &faults);
             self.endless
                 .fetch_add(u64::from(endless(&run)), Ordering::Relaxed);
             mine.samples.push(Sample::of(&run));
@@ -157,7 +160,7 @@ impl Work<'_> {
     fn shrink_all(&self, broken: Vec<Run>) -> Vec<Finding> {
         self.next.store(0, Ordering::Relaxed);
         let findings: Mutex<Vec<(usize, Finding)>> = Mutex::default();
-        self.on_threads(|| {
+        self.on_threads(|strategies| {
             loop {
                 let place = usize::try_from(self.next.fetch_add(1, Ordering::Relaxed));
                 let Some((place, run)) = place
@@ -166,7 +169,7 @@ impl Work<'_> {
                 else {
                     return;
                 };
-                let finding = self.shrink_one(place, run);
+                let finding = self.shrink_one(strategies, place, run);
                 let mut findings = findings.lock().unwrap_or_else(PoisonError::into_inner);
                 findings.push((place, finding));
             }
@@ -178,13 +181,13 @@ impl Work<'_> {
         findings.into_iter().map(|(_, finding)| finding).collect()
     }
 
-    fn shrink_one(&self, place: usize, run: &Run) -> Finding {
+    fn shrink_one(&self, strategies: &dyn Strategies, place: usize, run: &Run) -> Finding {
         let mut least = run.clone();
         if self.hopeless && endless(run) {
             // It comes to no end with nothing going wrong, and to try it is what takes long.
             least.faults.clear();
         } else if place < SHRUNK_MAX && !endless(run) {
-            let again = |faults: &[_]| run::run(self.scene, self.strategies, run.seed, faults);
+            let again = |faults: &[_]| run::run(self.scene, strategies, run.seed, faults);
             least = shrink(least, again);
         }
         Finding {

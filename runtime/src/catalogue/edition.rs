@@ -41,7 +41,6 @@ pub(crate) async fn strategy(
         Edition::Kept(blob) => kept_source(configuration, section, blob),
         Edition::Present => find(configuration, folder, Kind::Strategy, section).map_err(wrong)?,
     };
-    let wasm = source.wasm.clone();
     let label = format!("{} `{}`", Kind::Strategy.as_str(), section.name);
     let loaded = host.load_all(vec![source]).await.into_iter().next();
     let plugin = match loaded {
@@ -69,6 +68,5 @@ pub(crate) async fn strategy(
         kind: Kind::Strategy,
         pointer: section.pointer.clone(),
         plugin,
-        wasm,
     })
 }

@@ -22,9 +22,6 @@ use crate::{
     terminal::Terminal,
 };
 
-/// Room for instances of every other plugin while its settings are checked.
-const OTHERS: u32 = 2;
-
 #[derive(Debug, Args)]
 pub(crate) struct Rehearse {
     #[command(flatten)]
@@ -58,12 +55,11 @@ impl Rehearse {
         let (configuration, bystanders) = self.rollout.configuration()?;
         let version = self.rollout.any_version(&configuration)?;
         let jobs = self.jobs();
-        let plugins = u32::try_from(configuration.contents.uses().len()).unwrap_or(u32::MAX);
-        let host = catalogue::host_for((jobs + plugins).saturating_mul(OTHERS))?;
+        let host = catalogue::host()?;
         let folder = site::folder(&configuration);
         let rehearsal = site::block_on(async {
             let catalogue = Catalogue::load(&configuration, &folder, &host).await?;
-            Rehearsal::of(&configuration, &catalogue, &version, bystanders).await
+            Rehearsal::of(&configuration, &catalogue, &version, bystanders, jobs).await
         })??;
         let circumstances = Circumstances {
             configuration: self.rollout.amended.chosen.config.display().to_string(),
@@ -80,13 +76,12 @@ impl Rehearse {
         let plan = Plan {
             runs: self.runs,
             seed: self.seed,
-            jobs: usize::try_from(jobs).unwrap_or(1),
         };
-        let summary = rehearsal::rehearse(&rehearsal.scene, &rehearsal, plan);
+        let summary = rehearsal.run(plan);
         let mut facts = self.facts(&summary, &circumstances);
         if self.runs == 1 && self.printing.format == Format::Json {
             let unheard = Arc::new(Unheard);
-            let told = rehearsal::repeat(&rehearsal.scene, &rehearsal, self.seed, unheard);
+            let told = rehearsal::repeat(&rehearsal.scene, &rehearsal.actor, self.seed, unheard);
             facts["verdict"] = json!(told.verdict);
             facts["records"] = json!(told.records);
         }
@@ -117,7 +112,7 @@ impl Rehearse {
         let brief = rehearsal.scene.brief();
         let story = Arc::new(display::Story::new(brief, *terminal));
         let listener: Arc<dyn Observer> = story;
-        let told = rehearsal::repeat(&rehearsal.scene, rehearsal, self.seed, listener);
+        let told = rehearsal::repeat(&rehearsal.scene, &rehearsal.actor, self.seed, listener);
         wrong(&told.run.faults, terminal);
         terminal.line("");
     }
@@ -131,7 +126,7 @@ impl Rehearse {
             true => Arc::new(display::Story::new(brief, *terminal)),
             false => Arc::new(Unheard),
         };
-        let told = rehearsal::play(&rehearsal.scene, rehearsal, &faults, listener);
+        let told = rehearsal::play(&rehearsal.scene, &rehearsal.actor, &faults, listener);
         if human {
             wrong(&told.run.faults, terminal);
             terminal.line("");

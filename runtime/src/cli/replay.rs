@@ -19,9 +19,6 @@ use crate::{
     terminal::Terminal,
 };
 
-/// Room for the strategy: it is asked about its settings, then runs, and again in the branch.
-const INSTANCES: u32 = 4;
-
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
     /// The deployment's id, or how it begins; the last one where none is given
@@ -63,7 +60,7 @@ impl Replay {
         let deployment = choice::any(&site, self.id.as_deref())?;
         let mut records = site.wait(site.store.records(&deployment.id))?;
         let (pinned_site, pinned) = site.wait(site.pinned(&deployment.id))?;
-        let host = catalogue::host_for(INSTANCES)?;
+        let host = catalogue::host()?;
         let again = Again::of(&pinned_site, &host, pinned, self.accept_drift);
         let again = pinned_site.wait(again)?;
         let mut verdict = deployment.verdict.clone();

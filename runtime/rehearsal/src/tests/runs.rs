@@ -13,12 +13,8 @@ impl Observer for Nobody {
 }
 
 fn rehearsed(strategies: &dyn crate::Strategies, runs: u64, jobs: usize) -> Summary {
-    let plan = Plan {
-        runs,
-        seed: 7,
-        jobs,
-    };
-    rehearse(&scene(), strategies, plan)
+    let others = vec![strategies; jobs - 1];
+    rehearse(&scene(), strategies, &others, Plan { runs, seed: 7 })
 }
 
 /// The rules that were broken, and the longest list of faults that was needed for it.

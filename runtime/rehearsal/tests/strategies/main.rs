@@ -10,11 +10,11 @@ use stage::{Stage, targets};
 const PLAN: Plan = Plan {
     runs: 3_000,
     seed: 1,
-    jobs: 2,
 };
 
 fn rehearsed(stage: &Stage, scene: Scene) -> Summary {
-    let summary = rehearsal::rehearse(&scene, &stage.strategies(&scene), PLAN);
+    let strategies = stage.strategies(&scene);
+    let summary = rehearsal::rehearse(&scene, &strategies, &[&strategies], PLAN);
     let shown: Vec<String> = (summary.findings.iter().take(8))
         .map(|finding| {
             let faults: Vec<String> = finding.faults.iter().map(ToString::to_string).collect();

@@ -34,7 +34,7 @@ impl Stage {
         let plugin = threads.expect("threads").block_on(async {
             let options = HostOptions {
                 cache_directory: None,
-                pooled: 4,
+                pooled: 2,
             };
             let host = Host::new(options).expect("the engine starts");
             host.load(source).await.expect("the strategy loads")
