@@ -249,6 +249,15 @@ impl System {
         }
     }
 
+    /// Reads the code of those that are called after the first look, beside that look.
+    pub(crate) fn read_ahead(&self) {
+        let checks = self.checks.iter().filter_map(|check| {
+            let worker = check.workers.values().next()?.worker();
+            Some(worker.plugin().clone())
+        });
+        catalogue::read_ahead(checks.chain([self.strategy.plugin().clone()]));
+    }
+
     /// Lets plugins' lines go to the deployment's log from here on.
     pub(crate) fn log_to(&self, log: Arc<Log>) {
         let _set_once = self.log.0.set(log);

@@ -112,6 +112,14 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
     format!("sha256:{hex}")
 }
 
+/// Reads the code of plugins beside whatever else is done.
+pub(crate) fn read_ahead(plugins: impl Iterator<Item = Plugin>) {
+    for plugin in plugins {
+        // What fails here fails again in the first call, which tells whom it concerns.
+        tokio::spawn(async move { plugin.ready().await.is_ok() });
+    }
+}
+
 impl Catalogue {
     /// Loads every plugin in use, and checks its settings.
     pub(crate) async fn load(
@@ -207,11 +215,8 @@ impl Catalogue {
     /// Reads the code of those that a deployment calls first, beside whatever else is done.
     pub(crate) fn read_ahead(&self) {
         let first = |used: &&Used| matches!(used.kind, Kind::Platform | Kind::LoadBalancer);
-        for used in self.used.iter().filter(first) {
-            let plugin = used.plugin.clone();
-            // What fails here fails again in the first call, which tells whom it concerns.
-            tokio::spawn(async move { plugin.ready().await.is_ok() });
-        }
+        let first = self.used.iter().filter(first);
+        read_ahead(first.map(|used| used.plugin.clone()));
     }
 
     /// The plugin that a section uses.

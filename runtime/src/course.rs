@@ -149,6 +149,7 @@ impl Course<'_> {
         way: Way,
     ) -> Result<Verdict, Problem> {
         let started = system::now();
+        system.read_ahead();
         let lease = hold.lease.clone();
         let log = self.log(&brief, &lease.owner.actor);
         system.log_to(log.clone());

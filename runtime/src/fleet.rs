@@ -1,10 +1,10 @@
 //! Targets and machines, from the configuration's words to those of the engine and the machines.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use configuration::{Configuration, Contents, HERE};
 use engine::{Name, Target};
-use machines::{Location, MachineSpec, Machines, SshSpec};
+use machines::{Location, Machine, MachineSpec, Machines, SshSpec};
 use serde_json::json;
 
 use crate::report::{Problem, Reason};
@@ -55,6 +55,19 @@ pub(crate) fn machine_of<'a>(written: &'a configuration::Target, contents: &Cont
         None if contents.machines.contains_key(&written.name) => &written.name,
         None => HERE,
     }
+}
+
+/// The machines that targets are on, each once.
+pub(crate) fn machines_of_targets(
+    contents: &Contents,
+    machines: &Machines,
+) -> Vec<Arc<dyn Machine>> {
+    let targets = contents.targets.iter();
+    let names: BTreeSet<_> = targets.map(|target| machine_of(target, contents)).collect();
+    names
+        .into_iter()
+        .filter_map(|name| machines.get(name))
+        .collect()
 }
 
 /// Every machine of the configuration, and this one.

@@ -2,7 +2,6 @@
 //! verbs need which look, and where those that act begin.
 
 use std::{
-    collections::BTreeSet,
     future::Future,
     io,
     path::{Path, PathBuf},
@@ -100,20 +99,36 @@ impl Site {
 
     /// Opens the store of a configuration.
     pub(crate) fn with(configuration: Configuration) -> Result<Self, Problem> {
-        Self::at(configuration, None)
+        Self::at(configuration, None, false)
+    }
+
+    /// The same, and connects to the targets' machines meanwhile, so that nothing waits for it
+    /// later. What goes wrong is told to whoever needs the machine.
+    pub(crate) fn connected(configuration: Configuration) -> Result<Self, Problem> {
+        Self::at(configuration, None, true)
     }
 
     /// The same, only to look: nothing is made that is not there, and nothing can be changed.
     pub(crate) fn looking(configuration: Configuration) -> Result<Self, Problem> {
-        Self::at(configuration, Some(Arc::default()))
+        Self::at(configuration, Some(Arc::default()), false)
     }
 
-    fn at(configuration: Configuration, heard: Option<Arc<Heard>>) -> Result<Self, Problem> {
+    fn at(
+        configuration: Configuration,
+        heard: Option<Arc<Heard>>,
+        connects: bool,
+    ) -> Result<Self, Problem> {
         let looks = heard.is_some();
         let folder = folder(&configuration);
         let contents = &configuration.contents;
         let state = state(contents, &folder);
         let runtime = Arc::new(threads()?);
+        let machines = Arc::new(fleet::machines(contents, &folder));
+        if connects {
+            for machine in fleet::machines_of_targets(contents, &machines) {
+                runtime.spawn(async move { machine.prepare().await });
+            }
+        }
         let store = match &contents.state.url {
             Some(url) => {
                 let password = runtime.block_on(password(contents, &folder))?;
@@ -126,7 +141,7 @@ impl Site {
             None => Arc::new(Sqlite::open(state.join("state.db"))?),
         };
         Ok(Self {
-            machines: Arc::new(fleet::machines(contents, &folder)),
+            machines,
             configuration: Arc::new(configuration),
             folder,
             state,
@@ -186,21 +201,6 @@ impl Site {
             heard: None,
             runtime,
         })
-    }
-
-    /// Connects to the targets' machines, so that nothing waits for it later. What goes wrong is
-    /// told to whoever needs the machine.
-    pub(crate) fn connect(&self) {
-        let contents = self.contents();
-        let names = contents
-            .targets
-            .iter()
-            .map(|target| fleet::machine_of(target, contents));
-        for name in names.collect::<BTreeSet<_>>() {
-            if let Some(machine) = self.machines.get(name) {
-                self.runtime.spawn(async move { machine.prepare().await });
-            }
-        }
     }
 
     /// What the configuration says.

@@ -96,6 +96,11 @@ impl Strategy {
         ready.map_err(|failure| Problem::new(Reason::Configuration, failure.message))
     }
 
+    /// The plugin.
+    pub(crate) fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
     /// The digest of its component.
     pub(crate) fn digest(&self) -> &str {
         self.plugin.digest()

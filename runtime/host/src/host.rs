@@ -12,7 +12,7 @@ use bindings::{Calls, Kind, Linked, Linkers, Misfit, State};
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::task::JoinError;
-use wasmtime::{Config, Enabled, Engine, PoolingAllocationConfig, component::Component};
+use wasmtime::{Config, Enabled, Engine, OptLevel, PoolingAllocationConfig, component::Component};
 
 use self::loaded::{Identity, Loaded};
 use crate::{
@@ -267,6 +267,8 @@ fn configuration() -> Config {
         .generate_address_map(false)
         .native_unwind_info(false)
         .wasm_backtrace_max_frames(None);
+    // A plugin computes for less time than it would take to optimise it.
+    config.cranelift_opt_level(OptLevel::None);
     config
 }
 
@@ -292,7 +294,8 @@ fn pooled(configuration: &mut Config, instances: u32) {
     configuration
         .allocation_strategy(pool)
         .signals_based_traps(false)
-        .memory_guard_size(0);
+        .memory_guard_size(0)
+        .cranelift_opt_level(OptLevel::Speed);
 }
 
 /// Lets the engine's epochs go by for as long as anything uses the engine.

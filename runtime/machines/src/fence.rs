@@ -19,6 +19,11 @@ pub struct Fence {
 }
 
 impl Fence {
+    /// Its file.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.join(self.file_name())
+    }
+
     /// The name of its file: legible, and different for different keys.
     pub(crate) fn file_name(&self) -> String {
         let plain = |c: char| {

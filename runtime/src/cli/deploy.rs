@@ -62,15 +62,15 @@ impl Deploy {
         let planned = self.planned()?;
         let (configuration, bystanders) = self.rollout.configuration()?;
         let version = self.rollout.version(&configuration)?;
-        let site = Site::with(configuration)?;
+        let asks = self.asks(terminal);
+        let site = match asks {
+            true => Site::with(configuration)?,
+            false => Site::connected(configuration)?,
+        };
         if let Some(recovery) = self.recover
             && let Some(code) = self.recover(&site, recovery, terminal)?
         {
             return Ok(code);
-        }
-        let asks = self.asks(terminal);
-        if !asks {
-            site.connect();
         }
         let host = catalogue::host()?;
         let opening = release::begin(&site, &version);

@@ -26,7 +26,7 @@ pub(super) struct Held {
 /// Takes the lock, shared with those who carry the same token, or says who is newer.
 pub(super) async fn take(fence: Option<&Fence>, base: &Path) -> Result<Option<Held>, MachineError> {
     let Some(fence) = fence else { return Ok(None) };
-    let path = base.join(&fence.directory).join(fence.file_name());
+    let path = base.join(fence.path());
     let attempt = async {
         loop {
             if let Some(held) = attempt(&path, fence.token)? {
@@ -77,7 +77,7 @@ fn attempt(path: &PathBuf, token: u64) -> Result<Option<Held>, MachineError> {
         Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
     match read(&mut file).map_err(failed)? {
-        Some(newest) if newest > token => return Err(older(token, newest)),
+        Some(newest) if newest > token => return Err(older(path, token, newest)),
         Some(newest) if newest == token => return Ok(Some(Held { _file: file })),
         _ => {}
     }
@@ -106,11 +106,12 @@ fn read(file: &mut File) -> io::Result<Option<u64>> {
     Ok(text.trim().parse().ok())
 }
 
-/// The refusal.
-pub(crate) fn older(token: u64, newest: u64) -> MachineError {
+/// The refusal, by what a file on the machine says.
+pub(crate) fn older(file: &Path, token: u64, newest: u64) -> MachineError {
     let text = format!(
         "this deployment's lease is no longer the newest: it has token {token}, and token \
-         {newest} was here since"
+         {newest} was here since; if the store that gave it out is gone for good, remove {} there",
+        file.display(),
     );
     MachineError::new(ErrorKind::Conflict, text)
 }

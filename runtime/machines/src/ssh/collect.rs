@@ -1,6 +1,9 @@
 //! Makes outputs and errors of what a script reports.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use russh::ChannelMsg;
 
@@ -270,8 +273,9 @@ impl Collector {
             }
         }
         if let Some((index, kind)) = self.failed {
-            if let Some(newest) = self.newer {
-                return Err(older(self.script.token, newest));
+            if let (Some(newest), Some(fence)) = (self.newer, &self.script.fence) {
+                let file = Path::new("~").join(fence.path());
+                return Err(older(&file, fence.token, newest));
             }
             let said = String::from_utf8_lossy(&self.said.pop().unwrap_or_default())
                 .trim()

@@ -53,8 +53,7 @@ pub(super) struct Script {
     pub(super) prelude: Duration,
     /// The last action with something behind the script.
     last_blob: Option<usize>,
-    /// The token of its fence.
-    pub(super) token: u64,
+    pub(super) fence: Option<Fence>,
 }
 
 impl Script {
@@ -99,7 +98,7 @@ impl Script {
             parts: Vec::new(),
             prelude: FILES_TIMEOUT,
             last_blob: None,
-            token: fence.map_or(0, |fence| fence.token),
+            fence: fence.cloned(),
         };
         if let Some(fence) = fence {
             let directory = quoted_path(&fence.directory)?;
