@@ -10,7 +10,7 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use store::{Filter, KnownRelease, ReleaseQuery, StoreError};
+use store::{Filter, ReleaseQuery, State, StoreError};
 use tokio::{fs::File, io::AsyncWriteExt};
 
 use crate::{
@@ -23,6 +23,12 @@ use crate::{
 const SILENCE: Duration = Duration::from_secs(30);
 /// The largest artifact that is fetched: more is a mistake in the address.
 const BYTES_MAX: u64 = 16 << 30;
+
+/// For so long nothing is removed that was fetched: it may be for a deployment that waits for
+/// another one to end.
+const AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Where they lie, below the state folder.
+const DOWNLOADS: &str = "downloads";
 
 /// Whether the artifact is an address, not a path.
 pub(crate) fn is_address(artifact: &str) -> bool {
@@ -43,7 +49,7 @@ pub(crate) fn place(folder: &Path, state: &Path, artifact: &str) -> PathBuf {
     // The name's end tells the archive's format.
     let path = artifact.split(['?', '#']).next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
-    state.join("downloads").join(format!("{hex}-{name}"))
+    state.join(DOWNLOADS).join(format!("{hex}-{name}"))
 }
 
 /// Lets an artifact be fetched to where it does not stay: it is gone with what this gives back.
@@ -63,10 +69,9 @@ pub(crate) fn fleeting(place: &mut PathBuf) -> Result<tempfile::TempDir, Problem
 
 /// Fetches the artifact to `place`: written beside it, and renamed when it is complete.
 pub(crate) async fn fetch(address: &str, place: &Path) -> Result<(), Problem> {
-    let failed = || {
-        let title = format!("{address} could not be fetched; nothing was deployed");
-        Problem::new(Reason::Refused, title)
-    };
+    // What follows may be a secret.
+    let whence = address.split(['?', '#']).next().unwrap_or_default();
+    let failed = || Problem::new(Reason::Refused, format!("{whence} could not be fetched"));
     let unread = |error: reqwest::Error| failed().caused(&error.without_url());
     let unwritten = |error: std::io::Error| failed().cause(format!("{}: {error}", place.display()));
     // Somebody else may have chosen already; either is fine.
@@ -98,23 +103,30 @@ pub(crate) async fn fetch(address: &str, place: &Path) -> Result<(), Problem> {
         }
         file.write_all(&chunk).await.map_err(unwritten)?;
     }
+    // The last write is still under way, and tells only this what became of it.
+    file.flush().await.map_err(unwritten)?;
     file.sync_all().await.map_err(unwritten)?;
     let renamed = partial.persist(place);
     renamed.map(drop).map_err(|error| unwritten(error.error))
 }
 
-/// Removes what was fetched for old releases, but for what a deployment that is under way may need;
-/// whatever is needed again is fetched again. Gives back what went wrong.
+/// Removes what was fetched a while ago and nobody needs soon; whatever is needed again is fetched
+/// again. Gives back what went wrong.
 pub(crate) async fn tidy(site: &Site, keep: u32) -> Option<String> {
     let stays = |error: &dyn std::fmt::Display| {
         Some(format!("what was fetched for old releases stays: {error}"))
     };
-    let places = match old(site, keep).await {
-        Ok(places) => places,
+    let old = match old(&site.state.join(DOWNLOADS)).await {
+        Ok(old) if old.is_empty() => return None,
+        Ok(old) => old,
         Err(error) => return stays(&error),
     };
-    for place in places {
-        match tokio::fs::remove_file(&place).await {
+    let needed = match needed(site, keep).await {
+        Ok(needed) => needed,
+        Err(error) => return stays(&error),
+    };
+    for place in old.difference(&needed) {
+        match tokio::fs::remove_file(place).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return stays(&format!("{}: {error}", place.display()));
             }
@@ -124,33 +136,41 @@ pub(crate) async fn tidy(site: &Site, keep: u32) -> Option<String> {
     None
 }
 
-/// Where the artifacts lie that nobody needs soon: neither the last that became current here, nor
-/// the newest of the application anywhere.
-async fn old(site: &Site, keep: u32) -> Result<BTreeSet<PathBuf>, StoreError> {
-    let application = &site.contents().application;
-    let (store, now) = (&site.store, system::now());
+/// What was fetched, whole or in part, so long ago that no deployment can be about to begin with it.
+async fn old(folder: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
+    let mut old = BTreeSet::new();
+    let mut entries = match tokio::fs::read_dir(folder).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(old),
+        entries => entries?,
+    };
+    while let Some(entry) = entries.next_entry().await? {
+        let fetched = entry.metadata().await?.modified()?;
+        if fetched.elapsed().is_ok_and(|age| age > AGE) {
+            old.insert(entry.path());
+        }
+    }
+    Ok(old)
+}
+
+/// Where the artifacts lie of what was current last, wherever that was, and of what is running.
+async fn needed(site: &Site, keep: u32) -> Result<BTreeSet<PathBuf>, StoreError> {
     // The one before stays on the targets, however few are kept.
     let keep = keep.max(2);
-    let open = Filter {
-        application: Some(application.clone()),
-        open: true,
-        ..Filter::default()
-    };
-    let open = store.deployments(&open, now).await?;
-    let current = store.current_releases(&site.scope(), keep).await?;
-    let all = store.releases(application, &ReleaseQuery::All).await?;
-    let newest = usize::try_from(keep).unwrap_or(usize::MAX);
-    let under_way = all.iter().filter(|known| {
-        open.iter()
-            .any(|it| it.release == known.release.id.as_str())
-    });
-    let kept = all.iter().take(newest).chain(under_way).chain(&current);
-    let place = |known: &KnownRelease| place(&site.folder, &site.state, &known.artifact);
-    let kept: BTreeSet<_> = kept.map(place).collect();
-    let fetched = all.iter().filter(|known| is_address(&known.artifact));
-    Ok(fetched
-        .map(place)
-        .filter(|place| !kept.contains(place))
+    let (all, now) = (Filter::default(), system::now());
+    let deployments = site.store.deployments(&all, now).await?;
+    let mut known = Vec::new();
+    let scopes: BTreeSet<_> = deployments.iter().map(|it| it.scope.clone()).collect();
+    for scope in scopes {
+        known.extend(site.store.current_releases(&scope, keep).await?);
+    }
+    for running in deployments.iter().filter(|it| it.state == State::Running) {
+        let release = ReleaseQuery::Id(running.release.clone());
+        let application = &running.scope.application;
+        known.extend(site.store.releases(application, &release).await?);
+    }
+    let places = known.iter();
+    Ok(places
+        .map(|known| place(&site.folder, &site.state, &known.artifact))
         .collect())
 }
 

@@ -92,7 +92,8 @@ pub(crate) async fn find(
         _ => None,
     };
     if download::is_address(&artifact) {
-        download::fetch(&artifact, &place).await?;
+        let fetched = download::fetch(&artifact, &place).await;
+        fetched.map_err(|problem| problem.cause("nothing was deployed"))?;
     }
     let opened = match opening {
         Some(opening) => match opening.await {

@@ -15,8 +15,8 @@ pub struct Release {
     /// `{version}` stands for the version. A relative path starts at this file's directory.
     #[schemars(length(min = 1))]
     pub artifact: String,
-    /// How many releases stay on each target, the active one among them; and how many fetched
-    /// artifacts stay here.
+    /// How many releases stay on each target, the active one among them. Of fetched
+    /// artifacts at least as many stay here.
     #[serde(default = "Release::keep")]
     #[schemars(range(min = 1))]
     pub keep: u32,
