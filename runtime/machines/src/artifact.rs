@@ -91,8 +91,8 @@ impl Artifact {
             (_, _, Some(tar)) => check::look_through(path, Format::Tar, Some(tar))?,
             (_, _, None) => check::look_through(path, format, kept.as_ref())?,
         };
-        let gzipped = kept.as_ref().map_or(0, |kept| kept.bytes.len() as u64);
-        let tar = tar.filter(|_| summary.as_it_is && !pays(gzipped, &summary));
+        let bytes = kept.as_ref().map_or(0, |kept| kept.bytes.len() as u64);
+        let tar = tar.filter(|_| summary.as_it_is && !pays(bytes, &summary));
         Ok(Self {
             path: path.to_owned(),
             format,

@@ -619,6 +619,9 @@ pub(crate) async fn an_older_token_is_refused(machine: &dyn Machine, dir: &Path)
     let error = act(4, "d").await.unwrap_err();
     assert_eq!((error.kind, error.retryable), (ErrorKind::Conflict, false));
     assert!(error.message.contains("token 5"), "{error}");
+    let file = fs::read_dir(&directory).unwrap().next().unwrap().unwrap();
+    let way_out = format!("remove {} on that machine", file.path().display());
+    assert!(error.message.contains(&way_out), "{error}");
     assert!(!dir.join("d").exists());
     let quick = Command::new("true", [""; 0]);
     assert_eq!(
@@ -712,6 +715,18 @@ pub(crate) async fn what_gzip_makes_no_shorter_unpacks(machine: &dyn Machine, di
         .await
         .unwrap();
     assert!(fs::read(dir.join("out/a")).unwrap() == contents);
+    // With permissions that nobody gets.
+    let entry = archives::Raw {
+        contents: &contents,
+        mode: 0o6777,
+        ..Default::default()
+    };
+    archives::raw(&archive, &[entry]);
+    unpack(machine, at(dir, "special"), &Only::open(&archive))
+        .await
+        .unwrap();
+    let there = fs::metadata(dir.join("special/a")).unwrap();
+    assert_eq!(there.permissions().mode() & 0o7777, 0o755);
 }
 
 pub(crate) async fn what_is_there_is_not_unpacked_again(machine: &dyn Machine, dir: &Path) {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 /// was looked through. Larger ones are read, and hashed, again.
 pub(super) const KEPT_BYTES_MAX: u64 = 16 << 20;
 
-/// All of a file.
+/// All of a file, or of the tar in it, with the digest of the file.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub(super) bytes: Bytes,
@@ -40,7 +40,7 @@ impl Kept {
         }))
     }
 
-    /// What was gzipped, with the digest of the file that it came in; none where it is large.
+    /// What was gzipped; none where it is large.
     pub(super) fn gunzipped(&self) -> io::Result<Option<Self>> {
         let mut all = Vec::with_capacity(self.bytes.len());
         let gzip = MultiGzDecoder::new(self.bytes.as_ref());

@@ -110,7 +110,8 @@ fn read(file: &mut File) -> io::Result<Option<u64>> {
 pub(crate) fn older(file: &Path, token: u64, newest: u64) -> MachineError {
     let text = format!(
         "this deployment's lease is no longer the newest: it has token {token}, and token \
-         {newest} was here since; if the store that gave it out is gone for good, remove {} there",
+         {newest} was here since, of a deployment that came later. Only where the state store was \
+         lost, or put back from a copy: remove {} on that machine",
         file.display(),
     );
     MachineError::new(ErrorKind::Conflict, text)

@@ -1,6 +1,6 @@
 //! Lets us in: through every host on the way, of which each shows its key and gets to see ours.
 
-use std::{borrow::Cow, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use russh::{
     cipher,
@@ -20,15 +20,6 @@ use crate::error::{ErrorKind, MachineError};
 
 /// Unanswered keepalives after which a connection is lost.
 const KEEPALIVES_MAX: usize = 3;
-
-/// Most processors have instructions for AES, and none for ChaCha20.
-const CIPHERS: [cipher::Name; 5] = [
-    cipher::AES_256_GCM,
-    cipher::CHACHA20_POLY1305,
-    cipher::AES_256_CTR,
-    cipher::AES_192_CTR,
-    cipher::AES_128_CTR,
-];
 
 /// How often one side waits for the other until a key is accepted: for the service, for the offer,
 /// for the signature.
@@ -102,7 +93,9 @@ async fn one(
         ..Config::default()
     };
     config.preferred.key = known.preferred(&config.preferred.key).into();
-    config.preferred.cipher = Cow::Borrowed(&CIPHERS);
+    // Most processors have instructions for AES, and none for ChaCha20.
+    let ciphers = config.preferred.cipher.to_mut();
+    ciphers.sort_by_key(|name| *name != cipher::AES_256_GCM);
     let config = Arc::new(config);
     let refused = Reason::default();
     let client = Client {
