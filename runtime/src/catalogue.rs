@@ -38,14 +38,25 @@ pub(crate) fn host() -> Result<Host, Problem> {
     host_for(0)
 }
 
-/// The same with room set aside for so many instances at once, of which thousands are made one
-/// after the other.
-pub(crate) fn host_for(pooled: u32) -> Result<Host, Problem> {
+fn host_for(pooled: u32) -> Result<Host, Problem> {
     Host::new(HostOptions {
         cache_directory: system::cache_directory(),
         pooled,
     })
     .map_err(|error| Problem::new(Reason::Bug, error.to_string()))
+}
+
+/// A strategy once more, of which one thread makes thousands of instances: with an engine of its
+/// own, since what threads share they wait for, and ready, since nobody who polls by hand can wait.
+pub(crate) async fn apart(strategy: &Plugin) -> Result<Plugin, Problem> {
+    /// One that runs, and one that is asked what it is.
+    const INSTANCES: u32 = 2;
+    let unfit = |why: String| Problem::new(Reason::Configuration, why);
+    let loaded = host_for(INSTANCES)?.load(strategy.source().clone()).await;
+    let plugin = loaded.map_err(|error| unfit(error.to_string()))?;
+    let ready = plugin.ready().await;
+    ready.map_err(|failure| unfit(failure.message))?;
+    Ok(plugin)
 }
 
 /// The host's word for a kind.
@@ -140,7 +151,8 @@ impl Catalogue {
         if digest(&strategy.bytes) != strategy.digest {
             let title = "the strategy that was kept with the deployment is not what it was";
             return Err(Problem::new(Reason::Refused, title)
-                .cause(format!("it should have the digest {}", strategy.digest)));
+                .cause(format!("it should have the digest {}", strategy.digest))
+                .hint("`runtime rollback` takes the deployment back, which needs no strategy"));
         }
         Self::with(configuration, folder, host, Some(strategy)).await
     }

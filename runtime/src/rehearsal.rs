@@ -27,26 +27,23 @@ pub(crate) use self::{
 };
 use crate::{
     assemble,
-    catalogue::{self, Catalogue},
+    catalogue::Catalogue,
     fleet,
     report::{self, Problem, Reason},
     strategy::Strategy,
 };
-
-/// Room for one that runs, and one that is asked what it is.
-const INSTANCES: u32 = 2;
 
 /// A deployment, ready to be rehearsed.
 pub(crate) struct Rehearsal {
     /// The world it finds, and what is assumed of it.
     pub(crate) scene: Scene,
     /// The strategy, for the thread that begins.
-    pub(crate) actor: Actor,
-    others: Vec<Actor>,
+    pub(crate) player: Player,
+    others: Vec<Player>,
 }
 
 /// The strategy for one thread.
-pub(crate) struct Actor {
+pub(crate) struct Player {
     brief: Arc<Brief>,
     strategy: Strategy,
     whole: StrategyPlugin,
@@ -89,14 +86,14 @@ impl Rehearsal {
             rules,
         };
         let scene = scene(brief, contents);
-        let actor = Actor::of(&scene, &strategy).await?;
+        let player = Player::of(&scene, &strategy).await?;
         let mut others = Vec::new();
         for _ in 1..jobs {
-            others.push(Actor::of(&scene, &strategy).await?);
+            others.push(Player::of(&scene, &strategy).await?);
         }
         Ok(Self {
             scene,
-            actor,
+            player,
             others,
         })
     }
@@ -104,14 +101,14 @@ impl Rehearsal {
     /// Runs it so often.
     pub(crate) fn run(&self, plan: Plan) -> Summary {
         let others = self.others.iter();
-        let others: Vec<_> = others.map(|actor| actor as &dyn Strategies).collect();
-        rehearsal::rehearse(&self.scene, &self.actor, &others, plan)
+        let others: Vec<_> = others.map(|player| player as &dyn Strategies).collect();
+        rehearsal::rehearse(&self.scene, &self.player, &others, plan)
     }
 }
 
-impl Actor {
+impl Player {
     async fn of(scene: &Scene, strategy: &Strategy) -> Result<Self, Problem> {
-        let strategy = strategy.apart(&catalogue::host_for(INSTANCES)?).await?;
+        let strategy = strategy.apart().await?;
         let brief = Arc::clone(scene.brief());
         let whole = strategy
             .prepared(&brief, &scene.found())
@@ -124,7 +121,7 @@ impl Actor {
     }
 }
 
-impl Strategies for Actor {
+impl Strategies for Player {
     fn strategy(&self, found: &World) -> Result<Box<dyn engine::Strategy>, Failure> {
         // What is found is nearly always the same.
         let strategy = match found.unreachable.is_empty() {

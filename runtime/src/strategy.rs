@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use configuration::Contents;
 use engine::{BalancerTraits, Brief, Deployment, Failure, Name, Strategy as _, World};
-use host::{Host, LogSink, Plugin, Services, StrategyPlugin};
+use host::{LogSink, Plugin, Services, StrategyPlugin};
 use serde_json::Value;
 
 use crate::{
-    catalogue::Used,
+    catalogue::{self, Used},
     report::{Problem, Reason},
 };
 
@@ -39,17 +39,14 @@ impl Strategy {
         Ok(strategy)
     }
 
-    /// The same with another host: what threads share, they wait for.
-    pub(crate) async fn apart(&self, host: &Host) -> Result<Self, Problem> {
-        let plugin = host.load(self.plugin.source().clone()).await;
-        let strategy = Self {
-            plugin: plugin.map_err(|error| Problem::new(Reason::Bug, error.to_string()))?,
+    /// The same for a thread of its own.
+    pub(crate) async fn apart(&self) -> Result<Self, Problem> {
+        Ok(Self {
+            plugin: catalogue::apart(&self.plugin).await?,
             settings: self.settings.clone(),
             analysis: self.analysis,
             logs: self.logs.clone(),
-        };
-        strategy.ready().await?;
-        Ok(strategy)
+        })
     }
 
     fn manifest(&self) -> &Value {

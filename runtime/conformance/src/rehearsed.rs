@@ -1,14 +1,14 @@
 //! A strategy against a model of the world in which everything goes wrong, over and over: nothing
 //! that must hold is broken, and it comes to an end.
 
-use std::{collections::BTreeSet, num::NonZero, sync::Arc, thread};
+use std::{collections::BTreeSet, sync::Arc};
 
 use engine::{
     Approvers, BalancerTraits, Brief, Count, Failure, Health, Name, Purpose, Rules, Strategy,
     Target, World,
 };
 use host::{Deployment, HostError, Plugin, Services, StrategyPlugin};
-use rehearsal::{Finding, Plan, Scene, Whose};
+use rehearsal::{Finding, Plan, Scene, Strategies, Whose};
 use serde_json::Value;
 
 use crate::{
@@ -31,9 +31,15 @@ const REST: usize = 3;
 const TRAITS: [&str; 4] = ["shares", "drains", "counts-active", "weight-steps=10000"];
 
 /// Tries a strategy with these settings in so many runs of each scene, over these targets; where
-/// none are given, over some in the groups that it asks for. Takes as many threads as there are;
-/// must not be called from one that others wait on.
-pub fn rehearsed(plugin: &Plugin, settings: &Value, targets: Vec<Target>, runs: u64) -> Vec<Case> {
+/// none are given, over some in the groups that it asks for. The `others` are the same plugin once
+/// more, each for a thread of its own. Must not be called from a thread that others wait on.
+pub fn rehearsed(
+    plugin: &Plugin,
+    others: &[Plugin],
+    settings: &Value,
+    targets: Vec<Target>,
+    runs: u64,
+) -> Vec<Case> {
     let mut cases = Cases::default();
     let actor = Actor { plugin, settings };
     let targets = if targets.is_empty() {
@@ -43,7 +49,6 @@ pub fn rehearsed(plugin: &Plugin, settings: &Value, targets: Vec<Target>, runs: 
     };
     let brief = Arc::new(actor.brief(targets));
     let targets = brief.targets.len();
-    let jobs = thread::available_parallelism().map_or(1, NonZero::get);
     let plan = Plan { runs, seed: SEED };
     let scenes = [
         (
@@ -54,13 +59,19 @@ pub fn rehearsed(plugin: &Plugin, settings: &Value, targets: Vec<Target>, runs: 
     ];
     for (what, scene) in scenes {
         let name = format!("in {runs} runs with {targets} targets, {what}, no rule is broken");
-        match actor.strategies(&scene) {
-            Ok(strategies) => {
-                let others = vec![&strategies as &dyn rehearsal::Strategies; jobs - 1];
+        let beside = |plugin| Actor { plugin, settings }.strategies(&scene);
+        let strategies = actor.strategies(&scene);
+        let others: Result<Vec<_>, _> = others.iter().map(beside).collect();
+        match (strategies, others) {
+            (Ok(strategies), Ok(others)) => {
+                let others = others.iter().map(|it| it as &dyn Strategies);
+                let others: Vec<_> = others.collect();
                 let summary = rehearsal::rehearse(&scene, &strategies, &others, plan);
                 cases.tried(GROUP, name, told(&summary.findings));
             }
-            Err(error) => cases.tried(GROUP, name, vec![error.to_string()]),
+            (Err(error), _) | (_, Err(error)) => {
+                cases.tried(GROUP, name, vec![error.to_string()]);
+            }
         }
     }
     cases.all()

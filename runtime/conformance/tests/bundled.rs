@@ -70,7 +70,15 @@ async fn examined(host: &Host, bundled: &bundle::Bundled, settings: Value) -> Re
     let mut report = examine(&candidate).await.expect("there is room");
     if candidate.plugin.kind() == Kind::Strategy {
         let (plugin, settings) = (candidate.plugin, report.settings.clone().expect("settings"));
-        let trying = move || rehearsed(&plugin, &settings, Vec::new(), RUNS);
+        let trying = move || {
+            rehearsed(
+                &plugin,
+                std::slice::from_ref(&plugin),
+                &settings,
+                Vec::new(),
+                RUNS,
+            )
+        };
         report
             .cases
             .extend(tokio::task::spawn_blocking(trying).await.expect("it ends"));

@@ -18,7 +18,7 @@ use wasmtime::{Engine, component::Component};
 
 use crate::plugin::Description;
 
-/// Files in the cache, two for each plugin: enough for every plugin of several programs.
+/// Files in the cache, two for each plugin and way to compile it: enough for several programs.
 const FILES_MAX: usize = 400;
 
 /// Directory of compiled code.

@@ -1,4 +1,4 @@
-//! The one engine for all plugins, and loading: from bytes to a plugin that can be called.
+//! The engine for plugins, and loading: from bytes to a plugin that can be called.
 
 mod loaded;
 
@@ -58,7 +58,7 @@ pub struct PluginSource {
     pub bundled: bool,
 }
 
-/// Loads plugins. One per process; cheap to clone.
+/// Loads plugins. A process has one, and rehearsals one for each thread; cheap to clone.
 #[derive(Clone)]
 pub struct Host {
     shared: Arc<Shared>,
@@ -275,6 +275,8 @@ fn configuration() -> Config {
 /// Room for so many instances at once. The pages that an instance wrote to are set to what they
 /// were by hand, where the system can tell which: giving them back stops every other thread. So
 /// would taking back what a memory grew by; where the code itself checks each access, that stays.
+/// Such code is not kept from reading ahead of its checks (Spectre): only what has no clock, and is
+/// given no secret, may run so. Strategies are such.
 fn pooled(configuration: &mut Config, instances: u32) {
     /// What a strategy writes to in one run, as a rule.
     const KEPT_RESIDENT: usize = 256 << 10;

@@ -63,7 +63,7 @@ impl Deploy {
         let (configuration, bystanders) = self.rollout.configuration()?;
         let version = self.rollout.version(&configuration)?;
         let asks = self.asks(terminal);
-        let site = match asks {
+        let site = match asks || self.recover.is_some() {
             true => Site::with(configuration)?,
             false => Site::connected(configuration)?,
         };

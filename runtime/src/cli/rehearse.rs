@@ -54,7 +54,12 @@ impl Rehearse {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
         let (configuration, bystanders) = self.rollout.configuration()?;
         let version = self.rollout.any_version(&configuration)?;
-        let jobs = self.jobs();
+        let jobs = match self.faults.is_empty() {
+            true => self
+                .jobs()
+                .min(u32::try_from(self.runs).unwrap_or(u32::MAX)),
+            false => 1,
+        };
         let host = catalogue::host()?;
         let folder = site::folder(&configuration);
         let rehearsal = site::block_on(async {
@@ -81,7 +86,7 @@ impl Rehearse {
         let mut facts = self.facts(&summary, &circumstances);
         if self.runs == 1 && self.printing.format == Format::Json {
             let unheard = Arc::new(Unheard);
-            let told = rehearsal::repeat(&rehearsal.scene, &rehearsal.actor, self.seed, unheard);
+            let told = rehearsal::repeat(&rehearsal.scene, &rehearsal.player, self.seed, unheard);
             facts["verdict"] = json!(told.verdict);
             facts["records"] = json!(told.records);
         }
@@ -112,7 +117,7 @@ impl Rehearse {
         let brief = rehearsal.scene.brief();
         let story = Arc::new(display::Story::new(brief, *terminal));
         let listener: Arc<dyn Observer> = story;
-        let told = rehearsal::repeat(&rehearsal.scene, &rehearsal.actor, self.seed, listener);
+        let told = rehearsal::repeat(&rehearsal.scene, &rehearsal.player, self.seed, listener);
         wrong(&told.run.faults, terminal);
         terminal.line("");
     }
@@ -126,7 +131,7 @@ impl Rehearse {
             true => Arc::new(display::Story::new(brief, *terminal)),
             false => Arc::new(Unheard),
         };
-        let told = rehearsal::play(&rehearsal.scene, &rehearsal.actor, &faults, listener);
+        let told = rehearsal::play(&rehearsal.scene, &rehearsal.player, &faults, listener);
         if human {
             wrong(&told.run.faults, terminal);
             terminal.line("");

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use rusqlite::Connection;
 use rustix::process::Signal;
 use tests::{Load, Mix, Sink, World, guest};
 
@@ -101,4 +102,29 @@ fn another_plugin_in_its_place_is_refused_unless_that_is_accepted() {
     assert_eq!(shown(&world)["records"], records);
     world.run(&["resume", "--accept-drift"]).expect(0);
     fleet.all_on("2.0");
+}
+
+#[test]
+fn a_strategy_that_is_not_what_was_kept_is_not_run() {
+    let (world, fleet) =
+        behind_the_proxy(THREE, "\n[strategy]\nuse = \"canary\"\nsoak = \"10m\"\n");
+    killed_in_a_wait(&world, "2.0");
+    let database = Connection::open(world.file(".runtime/state.db")).unwrap();
+    let spoil = "UPDATE blobs SET bytes = zeroblob(length(bytes)) \
+                 WHERE digest IN (SELECT strategy_digest FROM deployments ORDER BY started DESC LIMIT 1)";
+    assert_eq!(database.execute(spoil, []).unwrap(), 1);
+    drop(database);
+    let disk = fleet.on_disk();
+    let ran = world.run(&["resume"]).expect(4);
+    println!(
+        "{}",
+        ran.says("is not what it was").says("runtime rollback")
+    );
+    let ran = world.run(&["replay"]).expect(4);
+    println!("{}", ran.says("is not what it was").says("--accept-drift"));
+    assert_eq!(fleet.on_disk(), disk);
+    // What the program has is the same edition.
+    let _ = world.run(&["replay", "--accept-drift"]).expect(0);
+    world.run(&["rollback", "--yes"]).expect(0);
+    fleet.all_on("1.0");
 }

@@ -1,6 +1,10 @@
 //! `runtime plugin test`: the kit that tells whether a plugin does what its kind must.
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use clap::Args;
 use conformance::{Answers, Candidate, Report, Verdict};
@@ -64,7 +68,8 @@ impl Test {
         let (plugin, mut report) =
             site::block_on(self.examine(&host, source, settings, answers, &targets))??;
         if let (Kind::Strategy, Some(settings)) = (plugin.kind(), report.settings.clone()) {
-            let cases = conformance::rehearsed(&plugin, &settings, targets, self.runs);
+            let (plugin, others) = site::block_on(for_threads(&plugin))??;
+            let cases = conformance::rehearsed(&plugin, &others, &settings, targets, self.runs);
             report.cases.extend(cases);
         }
         if let Some(path) = &self.junit {
@@ -144,6 +149,16 @@ impl Test {
         }
         Ok(Some(Value::Object(settings)))
     }
+}
+
+/// The same strategy for each processor.
+async fn for_threads(plugin: &Plugin) -> Result<(Plugin, Vec<Plugin>), Problem> {
+    let first = catalogue::apart(plugin).await?;
+    let mut others = Vec::new();
+    for _ in 1..thread::available_parallelism().map_or(1, NonZero::get) {
+        others.push(catalogue::apart(plugin).await?);
+    }
+    Ok((first, others))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Problem> {
