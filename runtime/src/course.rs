@@ -149,7 +149,6 @@ impl Course<'_> {
         way: Way,
     ) -> Result<Verdict, Problem> {
         let started = system::now();
-        system.read_ahead();
         let lease = hold.lease.clone();
         let log = self.log(&brief, &lease.owner.actor);
         system.log_to(log.clone());
@@ -288,7 +287,9 @@ impl Course<'_> {
                 Deployment::resume(brief.clone(), resume, executor, journal, listeners, inbox)
             }
         };
-        let result = match deployment.begin().await {
+        // What is read beside the first look does not hold it up.
+        let (begun, ()) = tokio::join!(deployment.begin(), async { system.read_ahead() });
+        let result = match begun {
             Ok(()) => system.strategy.run(&brief, &mut deployment).await,
             Err(failure) => Err(failure),
         };

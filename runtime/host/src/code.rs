@@ -58,6 +58,9 @@ impl Code {
 
     /// Keeps what the plugin said of settings.
     pub(crate) async fn learn(&self, answer: Answer) {
+        if !self.shared.keeps() {
+            return;
+        }
         let (shared, digest) = (Arc::clone(&self.shared), self.source.digest.clone());
         let keeping = move || shared.learn(&digest, answer);
         if let Err(error) = tokio::task::spawn_blocking(keeping).await {

@@ -221,6 +221,11 @@ impl Shared {
         }
     }
 
+    /// Whether anything is kept between runs.
+    pub(crate) fn keeps(&self) -> bool {
+        self.cache.is_some()
+    }
+
     /// Keeps what a plugin said of settings.
     pub(crate) fn learn(&self, digest: &str, answer: Answer) {
         if let Some(cache) = &self.cache
