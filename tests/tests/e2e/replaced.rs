@@ -111,8 +111,8 @@ fn a_strategy_that_is_not_what_was_kept_is_not_run() {
     killed_in_a_wait(&world, "2.0");
     let database = Connection::open(world.file(".runtime/state.db")).unwrap();
     let spoil = "UPDATE blobs SET bytes = zeroblob(length(bytes)) \
-                 WHERE digest IN (SELECT strategy_digest FROM deployments ORDER BY started DESC LIMIT 1)";
-    assert_eq!(database.execute(spoil, []).unwrap(), 1);
+                 WHERE digest IN (SELECT strategy_digest FROM deployments)";
+    assert!(database.execute(spoil, []).unwrap() > 0);
     drop(database);
     let disk = fleet.on_disk();
     let ran = world.run(&["resume"]).expect(4);
