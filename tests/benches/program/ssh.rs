@@ -183,22 +183,22 @@ fn configuration(disks: &Path, hosts: &[Host]) -> String {
     text
 }
 
-/// The steps of a release as lines of a shell. The second one reads the archive.
+/// The steps of a release as lines of a shell, beside the releases of the program, which would
+/// prune these, too. The second one reads the archive.
 fn steps(host: &Host, id: &str) -> [String; 7] {
-    let root = host.root.display();
-    let new = format!("{root}/releases/by-hand-{id}");
+    let root = host.root.join("by-hand");
+    let root = root.display();
+    let new = format!("{root}/releases/{id}");
     [
         format!("mkdir -p {new}"),
         format!("tar -xzf - -C {new}"),
         format!(
-            "cd {new} && ln -s ../../shared/a a && ln -s ../../shared/b b && ln -s ../../shared/env env"
+            "cd {new} && ln -s ../../../shared/a a && ln -s ../../../shared/b b && ln -s ../../../shared/env env"
         ),
-        format!(
-            "cd {root} && ln -s releases/by-hand-{id} by-hand.new && mv -T by-hand.new by-hand"
-        ),
+        format!("cd {root} && ln -s releases/{id} new && mv -T new current"),
         format!("touch {root}/restarted"),
         format!("test -e {root}/restarted"),
-        format!("cd {root}/releases && ls -d by-hand-* | sort -V | head -n -3 | xargs -r rm -rf"),
+        format!("cd {root}/releases && ls | sort -V | head -n -3 | xargs -r rm -rf"),
     ]
 }
 
