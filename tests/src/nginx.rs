@@ -1,13 +1,17 @@
 //! A real nginx in front of the targets, with a folder of its own and no privileges.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use rustix::process::{Signal, kill_process};
 
 use crate::{Server, World, wait};
 
 /// Where Debian puts it.
-pub(crate) const PROGRAM: &str = "/usr/sbin/nginx";
+const PROGRAM: &str = "/usr/sbin/nginx";
 /// The upstream that the driver writes.
 const UPSTREAM: &str = "app";
 
@@ -27,12 +31,7 @@ impl Nginx {
             fs::create_dir_all(folder.join(name)).unwrap();
         }
         fs::write(folder.join("nginx.conf"), configuration(listen)).unwrap();
-        let mut command = Command::new(PROGRAM);
-        command
-            .arg("-p")
-            .arg(&folder)
-            .args(["-c", "nginx.conf", "-g", "daemon off;"]);
-        let mut server = Server::start("nginx", &folder, &mut command);
+        let mut server = server("nginx", &folder);
         server.until_ready(|| wait::get(listen, "/ready").filter(|answer| answer.0 == 204));
         Self { server, folder }
     }
@@ -93,6 +92,20 @@ reload = ["{PROGRAM}", "-s", "reload"]
     }
 }
 
+/// Its folders for what it keeps for a while, which it makes whether or not it needs them.
+pub(crate) const TEMPORARY: &str = "client_body_temp_path t1; proxy_temp_path t2; \
+    fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;";
+
+/// An nginx in the foreground, whose configuration lies in its folder.
+pub(crate) fn server(name: &str, folder: &Path) -> Server {
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg("-p")
+        .arg(folder)
+        .args(["-c", "nginx.conf", "-g", "daemon off;"]);
+    Server::start(name, folder, &mut command)
+}
+
 /// The server's part that needs the upstream.
 const SERVED: &str = r#"
 location / {
@@ -112,7 +125,7 @@ error_log error.log notice;
 events {{ worker_connections 4096; }}
 http {{
   access_log off;
-  client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
+  {TEMPORARY}
   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
   include upstreams/*.conf;
   server {{

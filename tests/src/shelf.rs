@@ -1,8 +1,11 @@
 //! A real nginx that serves a folder over TLS: where artifacts lie once they are built.
 
-use std::{fs, net::TcpStream, path::PathBuf, process::Command};
+use std::{fs, net::TcpStream, path::PathBuf};
 
-use crate::{Server, World, nginx};
+use crate::{
+    Server, World,
+    nginx::{self, TEMPORARY},
+};
 
 const PORT: u16 = 8443;
 
@@ -27,12 +30,7 @@ impl Shelf {
         fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
         fs::write(folder.join("nginx.conf"), configuration(&address)).unwrap();
         world.set("SSL_CERT_FILE", certificate.to_str().unwrap());
-        let mut command = Command::new(nginx::PROGRAM);
-        command
-            .arg("-p")
-            .arg(&folder)
-            .args(["-c", "nginx.conf", "-g", "daemon off;"]);
-        let mut server = Server::start("shelf", &folder, &mut command);
+        let mut server = nginx::server("shelf", &folder);
         server.until_ready(|| TcpStream::connect(&address).ok());
         Self {
             _server: server,
@@ -66,7 +64,7 @@ events {{ }}
 http {{
   log_format path '$uri';
   access_log access.log path;
-  client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
+  {TEMPORARY}
   server {{
     listen {listen} ssl;
     ssl_certificate certificate.pem;

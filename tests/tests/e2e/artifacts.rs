@@ -5,9 +5,7 @@ use std::{fs, path::Path, process::Command};
 
 use tests::{Fleet, World, artifact};
 
-use crate::scene::LIMITS;
-
-const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
+use crate::scene::{LIMITS, ROLLING};
 
 /// Two targets behind the proxy, whose releases come as archives of that ending.
 fn archived(ending: &str) -> (World, Fleet) {

@@ -12,10 +12,9 @@ pub(crate) mod trial;
 use tests::Mix;
 
 use self::trial::{Before, Front, Trial};
+use crate::scene::ROLLING;
 
 pub(crate) const SIMPLE: &str = "\n[strategy]\nuse = \"simple\"\n";
-
-pub(crate) const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
 
 pub(crate) const BLUE_GREEN: &str = "\n[strategy]\nuse = \"blue-green\"\n";
 

@@ -8,9 +8,10 @@ use std::{
 
 use tests::{Fleet, Shelf, World, artifact};
 
-use crate::{plan::does_what_it_says, scene::LIMITS};
-
-const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
+use crate::{
+    plan::does_what_it_says,
+    scene::{LIMITS, ROLLING},
+};
 
 /// Two targets behind the proxy, whose releases lie on a web server.
 fn served(keep: u32) -> (World, Fleet, Shelf) {
@@ -84,10 +85,8 @@ fn what_was_fetched_is_kept_for_as_long_as_its_release() {
     world.deploy("2.0", 0);
     world.write(".runtime/downloads/half.partial", "half");
     let all = ["hello-0.5.tar.gz", "hello-1.0.tar.gz", "hello-2.0.tar.gz"];
-    assert!(
-        all.iter()
-            .all(|name| fetched(&world).iter().any(|it| it == name))
-    );
+    let there = fetched(&world);
+    assert!(all.iter().all(|name| there.iter().any(|it| it == name)));
     grow_old(&world);
     publish(&world, &shelf, "3.0");
     world.deploy("3.0", 0);

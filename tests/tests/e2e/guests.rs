@@ -5,9 +5,7 @@ use std::{path::PathBuf, sync::OnceLock};
 
 use tests::{Fleet, Mix, Ran, Sink, World, guest};
 
-use crate::scene::{THREE, behind_the_proxy, deploy, play, status};
-
-const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
+use crate::scene::{ROLLING, THREE, behind_the_proxy, deploy, play, status};
 
 fn hostile() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();

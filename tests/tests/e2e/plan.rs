@@ -15,10 +15,9 @@ use tests::{
 
 use crate::{
     nginx::behind_nginx,
-    scene::{CANARY, LIMITS, THREE, behind_the_proxy, shown},
+    scene::{CANARY, LIMITS, ROLLING, THREE, behind_the_proxy, shown},
 };
 
-const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
 const PLAN: [&str; 3] = ["plan", "--version", "2.0"];
 
 /// Plans 2.0 as JSON, and wants the exit code to be that one.

@@ -9,12 +9,10 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tests::{Fleet, Load, Mix, World, wait};
 
-use crate::scene::{LIMITS, THREE, behind_the_proxy, deploy, shown};
+use crate::scene::{LIMITS, ROLLING, THREE, behind_the_proxy, deploy, shown};
 
 /// It waits long enough to be killed there, and is over soon.
 const CANARY: &str = "\n[strategy]\nuse = \"canary\"\nstages = [25, 50]\nsoak = \"8s\"\n";
-
-const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
 
 /// The record under way, once it is of this effect.
 pub(crate) fn under_way(world: &World, effect: &str) -> Value {

@@ -5,9 +5,7 @@ use std::fs;
 
 use tests::{Fleet, World, artifact};
 
-use crate::scene::LIMITS;
-
-const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
+use crate::scene::{LIMITS, ROLLING};
 
 /// Two targets behind the proxy, on which one archive after the other was deployed.
 fn deployed(versions: &[&str]) -> (World, Fleet) {

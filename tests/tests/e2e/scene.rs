@@ -7,6 +7,9 @@ use tests::{Counted, Fleet, Load, Mix, Ran, World, load::now_ms, record};
 /// drain up for its whole length.
 pub(crate) const LIMITS: &str = "\n[limits]\ndrain = \"1s\"\n";
 
+/// One target after the other.
+pub(crate) const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
+
 /// A canary that is over soon.
 pub(crate) const CANARY: &str =
     "\n[strategy]\nuse = \"canary\"\nstages = [10, 50]\nsoak = \"2s\"\n";

@@ -5,9 +5,7 @@ use std::fs;
 
 use tests::Sink;
 
-use crate::scene::{THREE, behind_the_proxy};
-
-const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
+use crate::scene::{ROLLING, THREE, behind_the_proxy};
 
 const POINTS: [&str; 7] = [
     "before-deploy",

@@ -3,12 +3,12 @@
 //! fails.
 
 use crate::{
-    crashes::{BLUE_GREEN, CANARY, ROLLING, SIMPLE},
+    crashes::{BLUE_GREEN, CANARY, SIMPLE},
     crashes::{
         POINTS_MAX,
         trial::{Front, Trial},
     },
-    scene::shown,
+    scene::{ROLLING, shown},
 };
 
 /// Finds everything in place and the release bad for as long as the file `bad` is there: the

@@ -5,9 +5,7 @@ use std::{fs, process::Command};
 
 use tests::{Fleet, Load, Mix, Server, process, wait};
 
-use crate::scene::{LIMITS, THREE, behind_the_proxy, deploy, play, status};
-
-const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
+use crate::scene::{LIMITS, ROLLING, THREE, behind_the_proxy, deploy, play, status};
 
 const SIMPLE: &str = "\n[strategy]\nuse = \"simple\"\n";
 

@@ -8,7 +8,7 @@ use tests::{Fleet, Hosts, Load, Mix, Postgres, Running, Wire, World, wait};
 
 use crate::{
     resumed::under_way,
-    scene::{LIMITS, THREE, deploy, shown},
+    scene::{LIMITS, ROLLING, THREE, deploy, shown},
 };
 
 const CANARY: &str = "\n[strategy]\nuse = \"canary\"\nstages = [25, 50]\nsoak = \"3s\"\n";
@@ -108,8 +108,6 @@ fn a_database_out_of_reach_for_longer_ends_it_there_and_another_goes_on() {
     assert_eq!(shown["state"], "succeeded");
     assert_eq!(shown["records"], records);
 }
-
-const ROLLING: &str = "\n[strategy]\nuse = \"rolling\"\n";
 
 /// Nothing is activated for as long as the file `held` is there.
 const HELD: &str = "\n[[steps]]\nname = \"hold\"\nat = \"before-activate\"\nuse = \"command\"\n\
