@@ -47,9 +47,15 @@ pub(crate) fn place(folder: &Path, state: &Path, artifact: &str) -> PathBuf {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     // The name's end tells the archive's format.
-    let path = artifact.split(['?', '#']).next().unwrap_or_default();
-    let name = path.rsplit('/').next().unwrap_or_default();
+    let name = without_query(artifact)
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
     state.join(DOWNLOADS).join(format!("{hex}-{name}"))
+}
+
+fn without_query(address: &str) -> &str {
+    address.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// Lets an artifact be fetched to where it does not stay: it is gone with what this gives back.
@@ -69,8 +75,8 @@ pub(crate) fn fleeting(place: &mut PathBuf) -> Result<tempfile::TempDir, Problem
 
 /// Fetches the artifact to `place`: written beside it, and renamed when it is complete.
 pub(crate) async fn fetch(address: &str, place: &Path) -> Result<(), Problem> {
-    // What follows may be a secret.
-    let whence = address.split(['?', '#']).next().unwrap_or_default();
+    // What is in the query may be a secret.
+    let whence = without_query(address);
     let failed = || Problem::new(Reason::Refused, format!("{whence} could not be fetched"));
     let unread = |error: reqwest::Error| failed().caused(&error.without_url());
     let unwritten = |error: std::io::Error| failed().cause(format!("{}: {error}", place.display()));

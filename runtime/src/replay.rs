@@ -6,7 +6,7 @@ mod lines;
 use std::sync::Arc;
 
 use engine::{Brief, Failure, Record, Verdict, Wanted, World};
-use host::Host;
+use host::{Host, Services};
 use rehearsal::{Change, Differs, Habits, Happened, Played, Refusal, Replayed, Strategies, Unfit};
 use store::Pinned;
 
@@ -46,7 +46,8 @@ impl Again {
             false => Edition::Kept(&pinned.strategy),
         };
         let used = catalogue::strategy(&site.configuration, &site.folder, host, edition).await?;
-        let strategy = Strategy::modelled(&used, contents).await?;
+        let strategy = Strategy::new(&used, contents, Services::nothing().logs);
+        strategy.ready().await?;
         let digest = strategy.digest().to_owned();
         Ok(Self {
             same: digest == pinned.strategy.digest,

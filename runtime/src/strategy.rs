@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use configuration::Contents;
 use engine::{BalancerTraits, Brief, Deployment, Failure, Name, Strategy as _, World};
-use host::{LogSink, Plugin, Services, StrategyPlugin};
+use host::{LogSink, Plugin, StrategyPlugin};
 use serde_json::Value;
 
 use crate::{
@@ -30,13 +30,6 @@ impl Strategy {
             analysis: !contents.analysis.is_empty(),
             logs,
         }
-    }
-
-    /// The same for the model: ready, and nobody keeps its log.
-    pub(crate) async fn modelled(used: &Used, contents: &Contents) -> Result<Self, Problem> {
-        let strategy = Self::new(used, contents, Services::nothing().logs);
-        strategy.ready().await?;
-        Ok(strategy)
     }
 
     /// The same for a thread of its own.

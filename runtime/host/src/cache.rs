@@ -70,6 +70,14 @@ pub(crate) enum Said {
     Traits(Vec<String>),
 }
 
+/// Adds an answer, newest last; the oldest go where there are many.
+pub(crate) fn remember(answers: &mut Vec<Answer>, answer: Answer) {
+    answers.retain(|each| *each != answer);
+    answers.push(answer);
+    let surplus = answers.len().saturating_sub(ANSWERS_MAX);
+    answers.drain(..surplus);
+}
+
 impl Cache {
     pub(crate) fn new(directory: PathBuf, engine: &Engine) -> Self {
         let mut hasher = Stable(Sha256::new());
@@ -137,11 +145,7 @@ impl Cache {
         let Some(mut entry) = self.entry(digest) else {
             return Ok(());
         };
-        let answers = &mut entry.kept.answers;
-        answers.retain(|each| *each != answer);
-        answers.push(answer);
-        let surplus = answers.len().saturating_sub(ANSWERS_MAX);
-        answers.drain(..surplus);
+        remember(&mut entry.kept.answers, answer);
         let (entry_path, _) = self.paths(digest);
         replace(&self.directory, &entry_path, &serde_json::to_vec(&entry)?)
     }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     bounds, broken,
-    cache::{Answer, Kept, Said, hex},
+    cache::{Answer, Kept, Said, hex, remember},
     code::Code,
     error::HostError,
     host::PluginSource,
@@ -198,7 +198,7 @@ impl Plugin {
 
     async fn learn(&self, settings: String, said: Said) {
         let answer = Answer { settings, said };
-        self.answers().push(answer.clone());
+        remember(&mut self.answers(), answer.clone());
         self.inner.code.learn(answer).await;
     }
 

@@ -51,8 +51,6 @@ pub struct Artifact {
     summary: Summary,
     /// All of it, where it is a small file.
     kept: Option<Kept>,
-    /// The tar in it, where that is small, too, and is what other machines are sent.
-    tar: Option<Kept>,
     packed: OnceLock<Arc<Packed>>,
     plain: OnceLock<Arc<Packed>>,
     packing: Mutex<()>,
@@ -93,14 +91,14 @@ impl Artifact {
         };
         let bytes = kept.as_ref().map_or(0, |kept| kept.bytes.len() as u64);
         let tar = tar.filter(|_| summary.as_it_is && !pays(bytes, &summary));
+        let packed = tar.map(|tar| Arc::new(Packed::kept(Form::Tar, tar)));
         Ok(Self {
             path: path.to_owned(),
             format,
             digest,
             summary,
             kept,
-            tar,
-            packed: OnceLock::new(),
+            packed: packed.map_or_else(OnceLock::new, OnceLock::from),
             plain: OnceLock::new(),
             packing: Mutex::default(),
             mode,
@@ -194,9 +192,6 @@ impl Artifact {
 
     fn to_unpack(&self) -> Result<Packed, ArtifactError> {
         self.unpackable()?;
-        if let Some(tar) = &self.tar {
-            return Ok(Packed::kept(Form::Tar, tar.clone()));
-        }
         let gzipped = if self.format == Format::TarGz && self.summary.as_it_is {
             self.as_it_is(Form::Gzip)?
         } else {

@@ -54,12 +54,7 @@ impl Rehearse {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<u8, Problem> {
         let (configuration, bystanders) = self.rollout.configuration()?;
         let version = self.rollout.any_version(&configuration)?;
-        let jobs = match self.faults.is_empty() {
-            true => self
-                .jobs()
-                .min(u32::try_from(self.runs).unwrap_or(u32::MAX)),
-            false => 1,
-        };
+        let jobs = self.jobs();
         let host = catalogue::host()?;
         let folder = site::folder(&configuration);
         let rehearsal = site::block_on(async {
@@ -107,9 +102,14 @@ impl Rehearse {
         })
     }
 
+    /// On how many threads: no more than there are runs.
     fn jobs(&self) -> u32 {
+        if !self.faults.is_empty() {
+            return 1;
+        }
         let processors = || thread::available_parallelism().ok()?.get().try_into().ok();
-        self.jobs.or_else(processors).unwrap_or(1)
+        let runs = u32::try_from(self.runs).unwrap_or(u32::MAX);
+        self.jobs.or_else(processors).unwrap_or(1).min(runs)
     }
 
     /// Tells all that happens in a run.

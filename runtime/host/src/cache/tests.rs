@@ -13,27 +13,6 @@ fn host(directory: &Path) -> Host {
     .unwrap()
 }
 
-#[tokio::test]
-async fn what_was_compiled_for_a_pool_is_apart() {
-    let directory = tempfile::tempdir().unwrap();
-    let guest = Guest::new(Kind::Strategy);
-    let pooled = || {
-        Host::new(HostOptions {
-            cache_directory: Some(directory.path().to_owned()),
-            pooled: 1,
-        })
-        .unwrap()
-    };
-    for _ in 0..2 {
-        for host in [host(directory.path()), pooled()] {
-            let plugin = host.load(guest.source()).await.unwrap();
-            plugin.ready().await.unwrap();
-            plugin.describe().await.unwrap();
-        }
-        assert_eq!(files(directory.path(), "cwasm").len(), 2);
-    }
-}
-
 fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(directory)
         .unwrap()
@@ -71,6 +50,27 @@ async fn a_warm_start_neither_compiles_nor_asks() {
     assert_eq!(first.description(), second.description());
     assert_eq!(first.imports(), second.imports());
     assert_eq!(first.kind(), second.kind());
+}
+
+#[tokio::test]
+async fn what_was_compiled_for_a_pool_is_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let guest = Guest::new(Kind::Strategy);
+    let pooled = || {
+        Host::new(HostOptions {
+            cache_directory: Some(directory.path().to_owned()),
+            pooled: 1,
+        })
+        .unwrap()
+    };
+    for _ in 0..2 {
+        for host in [host(directory.path()), pooled()] {
+            let plugin = host.load(guest.source()).await.unwrap();
+            plugin.ready().await.unwrap();
+            plugin.describe().await.unwrap();
+        }
+        assert_eq!(files(directory.path(), "cwasm").len(), 2);
+    }
 }
 
 #[tokio::test]
